@@ -1,0 +1,79 @@
+// Package metric declares every Prometheus metric of Starling once (SPEC §14).
+// No label holds a user, a channel, a URL or a text.
+package metric
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Set is the metrics of one engine, on a registry of its own so that several
+// engines can live in one process. Safe for concurrent use.
+type Set struct {
+	Registry *prometheus.Registry
+
+	Events    *prometheus.CounterVec   // type, transport, outcome: stored duplicate refused full
+	Ack       *prometheus.HistogramVec // transport: seconds from the first byte to the answer
+	Runs      *prometheus.CounterVec   // rule, outcome
+	RunTime   *prometheus.HistogramVec // rule: seconds from start to outcome
+	Steps     *prometheus.CounterVec   // rule
+	Effects   *prometheus.CounterVec   // kind, outcome: ok error refused replayed
+	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
+	HTTP      *prometheus.CounterVec   // method, outcome: status class or error
+	Throttled *prometheus.CounterVec   // method
+	Reloads   *prometheus.CounterVec   // outcome: ok error
+	FileErrs  prometheus.Gauge         // rule files whose newest version has an error
+	Rules     prometheus.Gauge         // rules loaded
+	SlowRules prometheus.Gauge         // message rules without a literal to index by
+	Waiting   prometheus.Gauge         // runs that wait
+	Limits    *prometheus.CounterVec   // rule, limit
+}
+
+// New makes the metrics and registers them with Go's own and the process's.
+func New(version string) *Set {
+	r := prometheus.NewRegistry()
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starling_" + name, Help: help}, labels)
+		r.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "starling_" + name, Help: help})
+		r.MustRegister(g)
+		return g
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "starling_" + name, Help: help, Buckets: buckets}, labels)
+		r.MustRegister(h)
+		return h
+	}
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "starling_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	r.MustRegister(build)
+	fast := []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
+	slow := []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 900}
+	return &Set{
+		Registry:  r,
+		Events:    counter("events_total", "Events that arrived.", "type", "transport", "outcome"),
+		Ack:       histogram("ack_seconds", "Time from receiving an event to answering it.", fast, "transport"),
+		Runs:      counter("rule_runs_total", "Runs that ended.", "rule", "outcome"),
+		RunTime:   histogram("rule_seconds", "Time from the start of a run to its outcome.", slow, "rule"),
+		Steps:     counter("rule_steps_total", "Interpreter steps.", "rule"),
+		Effects:   counter("effects_total", "Effects that runs asked for.", "kind", "outcome"),
+		Slack:     counter("slack_calls_total", "Calls of Slack's Web API.", "method", "outcome"),
+		HTTP:      counter("http_calls_total", "HTTP requests of scripts.", "method", "outcome"),
+		Throttled: counter("throttled_total", "Slack answers with status 429.", "method"),
+		Reloads:   counter("reloads_total", "Reloads of the rules.", "outcome"),
+		FileErrs:  gauge("rule_file_errors", "Rule files whose newest version has an error."),
+		Rules:     gauge("rules", "Rules loaded."),
+		SlowRules: gauge("rules_unindexed", "Message rules without a literal text to index by: they are tried on every message."),
+		Waiting:   gauge("waiting_runs", "Runs that wait for an effect, a person or a time."),
+		Limits:    counter("limit_breaches_total", "Runs that exceeded a limit.", "rule", "limit"),
+	}
+}
+
+// Func registers a gauge whose value is read at scrape time.
+func (s *Set) Func(name, help string, value func() float64) {
+	s.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "starling_" + name, Help: help}, value))
+}
