@@ -177,6 +177,13 @@ type Pool interface {
 	Close(ctx context.Context) error
 }
 
+// Queuer is a Pool that can take a place in line without waiting, so that one
+// goroutine can start passes in order and others wait for them.
+type Queuer interface {
+	// Queue takes the place at once; wait blocks as Run does, and is called once.
+	Queue(ctx context.Context, c *Call) (wait func() (*Reply, error))
+}
+
 // PoolStats is a snapshot of a Pool.
 type PoolStats struct {
 	Workers  int    // places to run

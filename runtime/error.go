@@ -17,6 +17,7 @@ const (
 	LimitError    ErrorKind = "limit"    // a limit was exceeded: see Error.Limit
 	DivergedError ErrorKind = "diverged" // a replay asked for another effect than the journal holds
 	InternalError ErrorKind = "internal" // a fault of Starling, not of the script
+	AbortError    ErrorKind = "abort"    // abort(status, text): see Error.Status
 )
 
 // The names of the limits, as outcomes and `limits:` in the configuration spell them.
@@ -43,9 +44,11 @@ type Error struct {
 	Msg   string    `json:"message"`
 	Hint  string    `json:"hint,omitempty"`
 	Limit string    `json:"limit,omitempty"` // with LimitError: which limit
-	Pos   Position  `json:"position"`
-	Line  string    `json:"source,omitempty"` // the text of the source line
-	Stack []Frame   `json:"stack,omitempty"`  // outermost first
+	// Status is the HTTP status of an AbortError.
+	Status int      `json:"status,omitempty"`
+	Pos    Position `json:"position"`
+	Line   string   `json:"source,omitempty"` // the text of the source line
+	Stack  []Frame  `json:"stack,omitempty"`  // outermost first
 }
 
 // Error returns one line: position, message and hint.

@@ -200,6 +200,7 @@ func AppendError(buf []byte, e *Error) []byte {
 		buf = AppendString(buf, s)
 	}
 	buf = AppendString(AppendPosition(buf, e.Pos), e.Line)
+	buf = binary.AppendUvarint(buf, uint64(e.Status))
 	buf = binary.AppendUvarint(buf, uint64(len(e.Stack)))
 	for _, f := range e.Stack {
 		buf = AppendPosition(AppendString(buf, f.Name), f.Pos)
@@ -209,7 +210,7 @@ func AppendError(buf []byte, e *Error) []byte {
 
 // Error reads what AppendError wrote.
 func (d *Decoder) Error() *Error {
-	e := &Error{Kind: ErrorKind(d.String()), Msg: d.String(), Hint: d.String(), Limit: d.String(), Pos: d.Position(), Line: d.String()}
+	e := &Error{Kind: ErrorKind(d.String()), Msg: d.String(), Hint: d.String(), Limit: d.String(), Pos: d.Position(), Line: d.String(), Status: int(d.Uvarint() & 0xfff)}
 	for n := d.Count(); n > 0 && d.err == nil; n-- {
 		e.Stack = append(e.Stack, Frame{d.String(), d.Position()})
 	}

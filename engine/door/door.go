@@ -59,6 +59,9 @@ const (
 type Handler struct {
 	// Do performs the effect. Its error is raised in the script.
 	Do func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error)
+	// Read: the effect changes nothing anywhere. It may then be performed
+	// before anything is on disk.
+	Read bool
 	// Repeat classifies; nil means Never.
 	Repeat func(e runtime.Effect) Repeat
 	// Find looks for the trace of an earlier attempt: found with its result;

@@ -52,22 +52,35 @@ func DecodeInput(b []byte) (*Input, error) {
 	d := runtime.NewDecoder(b)
 	enc := d.Bytes()
 	in := &Input{}
-	if d.Byte() == 1 {
-		m := &Match{}
-		for n := d.Count(); n > 0 && d.Err() == nil; n-- {
-			m.Groups = append(m.Groups, d.String())
-			m.Names = append(m.Names, d.String())
-			m.Present = append(m.Present, d.Byte() == 1)
-		}
-		if d.Byte() == 1 {
-			m.Args = d.DictValue()
-		}
-		in.Match = m
-	}
+	in.Match = decodeMatch(d)
 	if err := d.Finish(); err != nil {
 		return nil, err
 	}
 	var err error
 	in.Event, err = Decode(enc)
 	return in, err
+}
+
+// DecodeMatch reads the match alone of what AppendInput wrote with an empty event.
+func DecodeMatch(b []byte) (*Match, error) {
+	d := runtime.NewDecoder(b)
+	d.Bytes()
+	m := decodeMatch(d)
+	return m, d.Finish()
+}
+
+func decodeMatch(d *runtime.Decoder) *Match {
+	if d.Byte() != 1 {
+		return nil
+	}
+	m := &Match{}
+	for n := d.Count(); n > 0 && d.Err() == nil; n-- {
+		m.Groups = append(m.Groups, d.String())
+		m.Names = append(m.Names, d.String())
+		m.Present = append(m.Present, d.Byte() == 1)
+	}
+	if d.Byte() == 1 {
+		m.Args = d.DictValue()
+	}
+	return m
 }

@@ -1,0 +1,171 @@
+// Package config is the one configuration of a Starling process: built-in
+// defaults, then the file, then the environment, then flags (SPEC §2, §3).
+//
+//	Config   every setting, documented field by field
+//	Load     reads all sources and reports every problem at once, with position
+//	Explain  the effective values with the source of each, secrets masked
+//
+// The package reads the configuration file and nothing else; the environment
+// is given to it.
+package config
+
+import (
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Config holds every setting. Its zero value is not usable: start from Default.
+// The key tag is the name in starling.yaml.
+type Config struct {
+	// Rules are the directories with scripts, read recursively.
+	Rules []string `key:"rules"`
+	// Data is the directory of the embedded store; empty keeps everything in memory.
+	Data string `key:"data"`
+	// Listen serves Slack and webhooks, Admin health, metrics and the admin API.
+	Listen string `key:"listen"`
+	Admin  string `key:"admin"`
+	TLS    TLS    `key:"tls"`
+	// TrustedProxies are addresses or CIDRs whose x-forwarded-for counts.
+	TrustedProxies []string `key:"trusted_proxies"`
+	Slack          Slack    `key:"slack"`
+	// Teams maps names of teams to their ids; Bots names of bots to app ids, by
+	// team; PrimaryBot names the bot of a team that look-ups use.
+	Teams      map[string]string            `key:"teams"`
+	Bots       map[string]map[string]string `key:"bots"`
+	PrimaryBot map[string]string            `key:"primary_bot"`
+	Queue      Queue                        `key:"queue"`
+	// Sandbox is default, strict or none.
+	Sandbox string `key:"sandbox"`
+	// Workers is the number of worker processes; 0 means one per processor.
+	Workers int    `key:"workers"`
+	Limits  Limits `key:"limits"`
+	HTTP    HTTP   `key:"http"`
+	// Secrets are what secret("NAME") stands for.
+	Secrets map[string]string `key:"secrets"`
+	// RulesConfig is `config` in the script of that name.
+	RulesConfig map[string]any `key:"rules_config"`
+	Log         Log            `key:"log"`
+
+	// File is the file that was read, "" if none.
+	File string `key:"-"`
+	// Warnings are for the operator: settings that are accepted and not used.
+	Warnings []string `key:"-"`
+
+	sources map[string]string
+}
+
+// TLS names the certificate and key of Listen; both empty means plain HTTP.
+type TLS struct {
+	Cert string `key:"cert"`
+	Key  string `key:"key"`
+}
+
+// Slack is how to talk with Slack.
+type Slack struct {
+	// MaxSkew is how far a request's timestamp may be off, either way.
+	MaxSkew time.Duration `key:"max_skew"`
+	// APIURL is the base of the Web API.
+	APIURL string `key:"api_url"`
+	Socket Socket `key:"socket"`
+	// SigningSecrets verify requests; several while rotating.
+	SigningSecrets []string `key:"signing_secrets"`
+	BotToken       string   `key:"bot_token"`
+	UserToken      string   `key:"user_token"`
+	AppToken       string   `key:"app_token"`
+}
+
+// Socket configures Socket Mode.
+type Socket struct {
+	Connections int `key:"connections"`
+}
+
+// Queue is where events are stored.
+type Queue struct {
+	// URL of a NATS cluster; empty means the embedded store in Data.
+	URL string `key:"url"`
+	// Replicas of each stream in a cluster.
+	Replicas int `key:"replicas"`
+	// Shards of the intake; 0 means 2 embedded and 8 in a cluster.
+	Shards int `key:"shards"`
+	// MaxBytes bounds the store on disk.
+	MaxBytes Size `key:"max_bytes"`
+}
+
+// Limits bound scripts and requests: SPEC §9.
+type Limits struct {
+	Steps    int           `key:"steps"`
+	Deadline time.Duration `key:"deadline"`
+	Memory   Size          `key:"memory"`
+	Effects  int           `key:"effects"`
+	Run      time.Duration `key:"run"`
+	Output   Size          `key:"output"`
+	Answer   time.Duration `key:"answer"`
+	Source   Size          `key:"source"`
+	Body     Size          `key:"body"`
+}
+
+// HTTP bounds the requests that scripts make.
+type HTTP struct {
+	// Allow lists host:port, host or CIDR that are reachable though private.
+	Allow []string `key:"allow"`
+	// Proxy is the URL of a proxy for them.
+	Proxy string `key:"proxy"`
+}
+
+// Log configures the log.
+type Log struct {
+	Level  string `key:"level"`
+	Format string `key:"format"`
+}
+
+// Size is a number of bytes, written as 64KiB, 256MiB, 1GiB, 100MB or a number.
+type Size int64
+
+// Default is the configuration with nothing set up.
+func Default() *Config {
+	return &Config{
+		Rules:  []string{"./rules"},
+		Data:   "./data",
+		Listen: "0.0.0.0:3000",
+		Admin:  "127.0.0.1:3001",
+		Slack: Slack{
+			MaxSkew: 5 * time.Minute,
+			APIURL:  "https://slack.com/api/",
+			Socket:  Socket{Connections: 2},
+		},
+		Queue:   Queue{Replicas: 1, MaxBytes: 4 << 30},
+		Sandbox: "default",
+		Limits: Limits{
+			Steps:    int(runtime.DefaultLimits.Steps),
+			Deadline: runtime.DefaultLimits.Deadline,
+			Memory:   Size(runtime.DefaultLimits.Memory),
+			Effects:  runtime.DefaultLimits.Effects,
+			Run:      15 * time.Minute,
+			Output:   Size(runtime.DefaultLimits.Output),
+			Answer:   2500 * time.Millisecond,
+			Source:   Size(runtime.DefaultLimits.Source),
+			Body:     1 << 20,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// Runtime returns the limits of one pass.
+func (l Limits) Runtime() runtime.Limits {
+	return runtime.Limits{
+		Steps: uint64(l.Steps), Deadline: l.Deadline, Memory: int64(l.Memory),
+		Effects: l.Effects, Output: int(l.Output), Source: int(l.Source),
+	}
+}
+
+// legacy are keys of an omnibot configuration that are accepted, and what to
+// say of them.
+var legacy = map[string]string{
+	"handlers":                       "handlers of an omnibot configuration are not run by this version",
+	"authorization":                  "authorization guards omnibot's API, which this version does not serve",
+	"help_callback":                  "help_callback is not used by this version",
+	"default_to_help":                "default_to_help is not used by this version",
+	"list_provider_update_frequency": "list_provider_update_frequency has no counterpart: look-ups are refreshed by Slack's events",
+	"watcher_spawn_wait_time_in_sec": "watcher_spawn_wait_time_in_sec has no counterpart: there is no watcher process",
+}

@@ -1,0 +1,218 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Sources are where a configuration comes from.
+type Sources struct {
+	// File is the path that --config names; "" means $STARLING_CONFIG,
+	// $CONFIG_FILE, or ./starling.yaml if it is there.
+	File string
+	// Getenv looks up the environment.
+	Getenv func(string) string
+	// Flags are the flags that were given, by configuration key ("listen").
+	Flags map[string]string
+	// Base is what flags, environment and file change; nil means Default().
+	Base *Config
+}
+
+// variables maps environment variables to keys, in the order they apply.
+var variables = []struct{ name, key string }{
+	{"SLACK_SIGNING_SECRET", "slack.signing_secrets"},
+	{"SLACK_BOT_TOKEN", "slack.bot_token"},
+	{"SLACK_USER_TOKEN", "slack.user_token"},
+	{"SLACK_APP_TOKEN", "slack.app_token"},
+	{"SLACK_API_URL", "slack.api_url"},
+	{"STARLING_LISTEN", "listen"},
+	{"STARLING_ADMIN", "admin"},
+	{"STARLING_RULES", "rules"},
+	{"STARLING_DATA", "data"},
+	{"STARLING_NATS_URL", "queue.url"},
+	{"LOG_LEVEL", "log.level"},
+}
+
+// Load reads the configuration. The error is a runtime.Errors with every
+// problem: those of the file have positions.
+func Load(src Sources) (*Config, error) {
+	c := src.Base
+	if c == nil {
+		c = Default()
+	}
+	c.sources = map[string]string{}
+	if src.Getenv == nil {
+		src.Getenv = func(string) string { return "" }
+	}
+	var problems runtime.Errors
+	problems = append(problems, c.readFile(src)...)
+	problems = append(problems, c.readEnvironment(src.Getenv)...)
+	keys := make([]string, 0, len(src.Flags))
+	for k := range src.Flags {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		if err := c.set(k, src.Flags[k], "flag --"+flagName(k)); err != nil {
+			problems = append(problems, problem("--"+flagName(k), err.Error(), ""))
+		}
+	}
+	problems = append(problems, c.validate()...)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// flagName is the spelling of a key on the command line.
+func flagName(key string) string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(key)
+}
+
+func (c *Config) readFile(src Sources) runtime.Errors {
+	path, named := src.File, src.File != ""
+	for _, v := range []string{"STARLING_CONFIG", "CONFIG_FILE"} {
+		if p := src.Getenv(v); path == "" && p != "" {
+			path, named = p, true
+		}
+	}
+	if path == "" {
+		path = "starling.yaml"
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		if os.IsNotExist(err) && !named {
+			return nil
+		}
+		return runtime.Errors{problem(path, "read configuration: "+err.Error(), "")}
+	}
+	c.File = path
+	return c.readYAML(path, text, src.Getenv)
+}
+
+func (c *Config) readEnvironment(getenv func(string) string) runtime.Errors {
+	var problems runtime.Errors
+	for _, v := range variables {
+		text, source, err := variable(getenv, v.name)
+		if err != nil {
+			problems = append(problems, problem(v.name+"_FILE", err.Error(), ""))
+			continue
+		}
+		if text == "" {
+			continue
+		}
+		if err := c.set(v.key, text, source); err != nil {
+			problems = append(problems, problem(v.name, err.Error(), ""))
+		}
+	}
+	return problems
+}
+
+// variable reads NAME, or the file that NAME_FILE names. Empty counts as unset.
+func variable(getenv func(string) string, name string) (text, source string, err error) {
+	if v := getenv(name); v != "" {
+		return v, "environment " + name, nil
+	}
+	path := getenv(name + "_FILE")
+	if path == "" {
+		return "", "", nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", fmt.Errorf("read secret: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), "file of " + name + "_FILE", nil
+}
+
+func problem(where, msg, hint string) *runtime.Error {
+	return &runtime.Error{Kind: runtime.LoadError, Pos: runtime.Position{Path: where}, Msg: msg, Hint: hint}
+}
+
+// validate checks what each value alone cannot tell.
+func (c *Config) validate() runtime.Errors {
+	var out runtime.Errors
+	bad := func(key, msg, hint string) { out = append(out, problem(key, msg, hint)) }
+	switch c.Sandbox {
+	case "default", "strict", "none":
+	default:
+		bad("sandbox", fmt.Sprintf("want default, strict or none (got %q)", c.Sandbox), hintFor(c.Sandbox, []string{"default", "strict", "none"}))
+	}
+	switch c.Log.Format {
+	case "text", "json":
+	default:
+		bad("log.format", fmt.Sprintf("want text or json (got %q)", c.Log.Format), "")
+	}
+	switch strings.ToLower(c.Log.Level) {
+	case "debug", "info", "warn", "warning", "error":
+		c.Log.Level = strings.TrimSuffix(strings.ToLower(c.Log.Level), "ing")
+	default:
+		bad("log.level", fmt.Sprintf("want debug, info, warn or error (got %q)", c.Log.Level), "")
+	}
+	for key, addr := range map[string]string{"listen": c.Listen, "admin": c.Admin} {
+		if addr == "" && key == "admin" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(addr); err != nil {
+			bad(key, fmt.Sprintf("want HOST:PORT (got %q)", addr), "")
+		} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			bad(key, fmt.Sprintf("want a port from 0 to 65535 (got %q)", port), "")
+		}
+	}
+	if u, err := url.Parse(c.Slack.APIURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		bad("slack.api_url", fmt.Sprintf("want an http or https URL (got %q)", c.Slack.APIURL), "")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls", "cert and key go together", "")
+	}
+	for key, n := range map[string]int64{
+		"limits.steps": int64(c.Limits.Steps), "limits.deadline": int64(c.Limits.Deadline), "limits.memory": int64(c.Limits.Memory),
+		"limits.effects": int64(c.Limits.Effects), "limits.run": int64(c.Limits.Run), "limits.output": int64(c.Limits.Output),
+		"limits.answer": int64(c.Limits.Answer), "limits.source": int64(c.Limits.Source), "limits.body": int64(c.Limits.Body),
+		"slack.max_skew": int64(c.Slack.MaxSkew), "queue.replicas": int64(c.Queue.Replicas),
+	} {
+		if n <= 0 {
+			bad(key, "want more than 0", "")
+		}
+	}
+	if c.Limits.Memory > 0 && c.Limits.Memory < 128<<20 {
+		bad("limits.memory", fmt.Sprintf("want at least 128MiB (got %s): below that ordinary scripts die", c.Limits.Memory), "")
+	}
+	if c.Limits.Answer > 2900*1e6 {
+		bad("limits.answer", fmt.Sprintf("want at most 2.9s (got %s): Slack waits 3 s", c.Limits.Answer), "")
+	}
+	for team := range c.Bots {
+		if _, ok := c.Teams[team]; !ok {
+			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))
+		}
+	}
+	for team, bot := range c.PrimaryBot {
+		if _, ok := c.Bots[team][bot]; !ok {
+			bad("primary_bot."+team, fmt.Sprintf("no bot %q in that team", bot), hintFor(bot, keysOf(c.Bots[team])))
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Pos.Path < out[j].Pos.Path })
+	return out
+}
+
+func keysOf[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func hintFor(name string, candidates []string) string {
+	if n := runtime.Nearest(name, candidates); n != "" {
+		return "did you mean " + n + "?"
+	}
+	return ""
+}

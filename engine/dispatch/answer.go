@@ -1,0 +1,209 @@
+package dispatch
+
+import (
+	"context"
+	"strings"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// answer does what the handler's return value means for the kind of event
+// (SPEC §7, Answering). A value that is no legal answer is logged and
+// answered empty.
+func (r *run) answer(ctx context.Context, value runtime.Value) {
+	value = plain(value)
+	switch {
+	case r.e.Kind == event.Message || r.e.Kind == event.Mention:
+		if m := messageOf(value); m != nil {
+			r.effectAfter(ctx, "post", r.inConversation(m))
+			return
+		}
+		if value != nil {
+			r.illegal(value)
+		}
+	case !r.Answer || r.ErrorOf >= 0:
+		if value != nil && r.ErrorOf < 0 {
+			r.illegal(value)
+		}
+	default:
+		r.answerAnswered(ctx, value)
+	}
+}
+
+// answerAnswered answers the kinds of events whose sender waits.
+func (r *run) answerAnswered(ctx context.Context, value runtime.Value) {
+	a, ok := answerFor(r.e, value)
+	if !ok {
+		r.illegal(value)
+		a = emptyAnswer(r.e)
+	}
+	if r.d.deliver(r.e, a) || !ok || value == nil {
+		return
+	}
+	r.late(ctx, value)
+}
+
+// late uses another way for an answer that came after the sender had gone.
+func (r *run) late(ctx context.Context, value runtime.Value) {
+	dict, _ := value.(*runtime.Dict)
+	switch r.e.Kind {
+	case event.Command, event.Action:
+		if m := messageOf(value); m != nil {
+			r.effectAfter(ctx, "respond", m)
+		}
+	case event.Submit:
+		switch action := dict.Text("response_action"); action {
+		case "update", "push":
+			view, _ := dict.Get("view")
+			args := runtime.NewDict("method", "views.update", "args", runtime.NewDict("view", view, "view_id", viewID(r.e.Raw)))
+			r.effectAfter(ctx, "slack_action", args)
+		case "":
+		default:
+			r.d.Logger.Warn("answer came too late and is dropped", "rule", r.Rule, "run", r.ID, "answer", action)
+		}
+	default:
+		r.d.Logger.Warn("answer came too late and is dropped", "rule", r.Rule, "run", r.ID, "kind", string(r.e.Kind))
+	}
+}
+
+// effectAfter performs an effect on behalf of the returned value, as a further
+// step of the run: journaled, and not repeated after a crash.
+func (r *run) effectAfter(ctx context.Context, kind string, args *runtime.Dict) {
+	e := runtime.Effect{Kind: kind, Args: args, Pos: runtime.Position{Path: r.Script}}
+	step := len(r.call.Results)
+	fail, err := r.perform(ctx, e)
+	switch {
+	case fail != nil:
+		r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "err", fail)
+	case err != nil:
+		r.d.Logger.Warn("send the returned value", "run", r.ID, "rule", r.Rule, "err", err)
+	default:
+		if text := resultError(r.call.Results[step]); text != "" {
+			r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "effect", kind, "err", text)
+		}
+	}
+}
+
+// resultError is the error text of a result that says it is not ok.
+func resultError(res runtime.StepResult) string {
+	if res.Err != "" {
+		return res.Err
+	}
+	d, _ := plain(res.Value).(*runtime.Dict)
+	if ok, is := d.Get("ok"); is && ok == false {
+		return d.Text("error")
+	}
+	return ""
+}
+
+// answerEmpty tells the sender that there is nothing to say.
+func (r *run) answerEmpty() {
+	if r.Answer {
+		r.d.deliver(r.e, emptyAnswer(r.e))
+	}
+}
+
+func (r *run) illegal(value runtime.Value) {
+	r.d.Logger.Warn("returned value is no answer for this kind of event",
+		"rule", r.Rule, "run", r.ID, "kind", string(r.e.Kind), "type", runtime.TypeName(value))
+	r.trace.Logs = append(r.trace.Logs, "WARN returned "+runtime.TypeName(value)+" is no answer for a "+string(r.e.Kind))
+}
+
+// inConversation addresses a message to where the event came from.
+func (r *run) inConversation(m *runtime.Dict) *runtime.Dict {
+	args := runtime.NewDict("channel", r.e.Channel)
+	if r.e.ThreadTS != "" {
+		args.Set("thread_ts", r.e.ThreadTS)
+	}
+	for _, f := range m.Fields {
+		args.Set(f.Key, f.Value)
+	}
+	return args
+}
+
+// failed tells the people concerned, shortly and without internals.
+func (r *run) failed(ctx context.Context, fail *runtime.Error) {
+	if r.ErrorOf >= 0 {
+		return
+	}
+	notice := "Something went wrong here. Whoever looks after this can find it as run " + r.ID + "."
+	if r.e.Kind == event.Webhook {
+		if a := abortAnswer(fail); a != nil {
+			r.d.deliver(r.e, a)
+			return
+		}
+	}
+	if r.Answer {
+		if r.d.deliver(r.e, failureAnswer(r.e, notice, r.ID)) {
+			return
+		}
+	}
+	switch r.e.Kind {
+	case event.Command, event.Action, event.Shortcut:
+		if r.e.ResponseURL != "" {
+			r.effectAfter(ctx, "respond", runtime.NewDict("text", notice))
+			return
+		}
+		fallthrough
+	case event.Mention:
+		if r.e.Channel != "" && r.e.User != "" {
+			r.effectAfter(ctx, "ephemeral", runtime.NewDict("channel", r.e.Channel, "user", r.e.User, "text", notice))
+		}
+	}
+}
+
+// failureAnswer is what the sender is told when its rule failed.
+func failureAnswer(e *event.Event, notice, run string) *event.Answer {
+	switch e.Kind {
+	case event.Webhook:
+		return &event.Answer{Status: 500, ContentType: "text/plain; charset=utf-8", Body: []byte("run " + run + "\n")}
+	case event.Submit:
+		if block := firstInput(e.Raw); block != "" {
+			return jsonAnswer(runtime.NewDict("response_action", "errors", "errors", runtime.NewDict(block, notice)))
+		}
+		return nil
+	case event.Command:
+		return jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", notice))
+	}
+	return emptyAnswer(e)
+}
+
+// failureValue is what an on.error rule is given.
+func failureValue(r *run) runtime.Value {
+	f := r.a.runs[r.ErrorOf]
+	d := runtime.NewDict("run", f.ID, "rule", f.Rule, "script", f.Script,
+		"event", runtime.NewDict("id", r.e.ID, "kind", string(r.e.Kind), "type", r.e.Type, "team", r.e.Team,
+			"user", orNil(r.e.User), "channel", orNil(r.e.Channel), "text", orNil(r.e.Text)))
+	if r.cause != nil {
+		d.Fields = append(d.Fields, errorDict(r.cause).Fields...)
+		d.Set("detail", r.cause.Detail())
+	}
+	text, err := runtime.AppendJSON(nil, d)
+	if err != nil {
+		return d
+	}
+	return runtime.JSON(text)
+}
+
+func orNil(s string) runtime.Value {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// hostOf is the host of the URL that an http_* effect asks for, "" if there is none.
+func hostOf(args *runtime.Dict) string {
+	url := args.Text("url")
+	_, rest, _ := strings.Cut(url, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(host, "?")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.ToLower(host)
+}

@@ -1,0 +1,266 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// The types of journal entries. They are stored: never renumber.
+const (
+	entryOpen    byte = 1 // the runs of the event: rules, versions, matches
+	entryIntent  byte = 2 // an effect is about to be performed
+	entryResult  byte = 3 // what it returned
+	entryEnd     byte = 4 // a run has an outcome
+	entryAttempt byte = 5 // the event was taken up again after a crash
+	entryRelease byte = 6 // it was put back in good order: that attempt does not count
+)
+
+// openRun is what the first record of an event says of one run: everything
+// that is needed to start it again, whatever has been dropped since.
+type openRun struct {
+	ID     string
+	Rule   string
+	Script string
+	Digest runtime.Digest
+	Func   int
+	When   int
+	Hosts  []string
+	Answer bool
+	DryRun bool
+	Limit  time.Duration
+	// ErrorOf is the index of the run whose failure an on.error rule is told;
+	// -1 for an ordinary run.
+	ErrorOf int
+	Match   *event.Match
+}
+
+// step is what the journal knows of one effect.
+type step struct {
+	Hash     uint64
+	Kind     string
+	Args     *runtime.Dict
+	Pos      runtime.Position
+	Intended time.Time
+	Done     bool
+	At       time.Time
+	Value    runtime.Value
+	Err      string
+}
+
+// ended is the outcome of a run.
+type ended struct {
+	Outcome Outcome
+	Error   *runtime.Error
+	Steps   uint64
+	Passes  int
+	Took    time.Duration
+	At      time.Time
+}
+
+// record is the journal of one event, decoded.
+type record struct {
+	Runs     []openRun
+	Steps    map[int][]step // by index of the run
+	Ends     map[int]ended
+	Attempts int // taken up again and not released
+}
+
+func appendOpen(runs []openRun) queue.Entry {
+	b := binary.AppendUvarint(nil, uint64(len(runs)))
+	for i := range runs {
+		r := &runs[i]
+		b = runtime.AppendString(b, r.ID)
+		b = runtime.AppendString(b, r.Rule)
+		b = runtime.AppendString(b, r.Script)
+		b = append(b, r.Digest[:]...)
+		b = binary.AppendVarint(b, int64(r.Func))
+		b = binary.AppendVarint(b, int64(r.When))
+		b = binary.AppendUvarint(b, uint64(len(r.Hosts)))
+		for _, h := range r.Hosts {
+			b = runtime.AppendString(b, h)
+		}
+		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1)
+		b = binary.AppendVarint(b, int64(r.Limit))
+		b = binary.AppendVarint(b, int64(r.ErrorOf))
+		b = runtime.AppendString(b, event.AppendInput(nil, nil, r.Match))
+	}
+	return queue.Entry{Type: entryOpen, Body: b}
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func decodeOpen(body []byte) ([]openRun, error) {
+	d := runtime.NewDecoder(body)
+	runs := make([]openRun, d.Count())
+	for i := range runs {
+		r := &runs[i]
+		r.ID, r.Rule, r.Script = d.String(), d.String(), d.String()
+		for j := range r.Digest {
+			r.Digest[j] = d.Byte()
+		}
+		r.Func, r.When = int(d.Varint()), int(d.Varint())
+		for n := d.Count(); n > 0 && d.Err() == nil; n-- {
+			r.Hosts = append(r.Hosts, d.String())
+		}
+		flags := d.Byte()
+		r.Answer, r.DryRun = flags&1 != 0, flags&2 != 0
+		r.Limit = time.Duration(d.Varint())
+		r.ErrorOf = int(d.Varint())
+		m, err := event.DecodeMatch(d.Bytes())
+		if err != nil {
+			d.Fail("match: %v", err)
+		}
+		r.Match = m
+	}
+	return runs, d.Finish()
+}
+
+func intentEntry(run int, e runtime.Effect, at time.Time) queue.Entry {
+	b := binary.AppendUvarint(nil, uint64(run))
+	b = binary.AppendUvarint(b, uint64(e.Step))
+	b = binary.LittleEndian.AppendUint64(b, e.Hash())
+	b = binary.AppendVarint(b, at.UnixNano())
+	b = runtime.AppendString(b, e.Kind)
+	b = runtime.AppendPosition(b, e.Pos)
+	return queue.Entry{Type: entryIntent, Body: runtime.Encode(b, e.Args)}
+}
+
+// resultEntry carries the effect as well when no intent was recorded for it.
+func resultEntry(run int, e runtime.Effect, hash uint64, withArgs bool, at time.Time, v runtime.Value, errText string) queue.Entry {
+	b := binary.AppendUvarint(nil, uint64(run))
+	b = binary.AppendUvarint(b, uint64(e.Step))
+	b = binary.LittleEndian.AppendUint64(b, hash)
+	b = binary.AppendVarint(b, at.UnixNano())
+	b = runtime.AppendString(b, errText)
+	b = append(b, bit(withArgs))
+	if withArgs {
+		b = runtime.AppendString(b, e.Kind)
+		b = runtime.AppendPosition(b, e.Pos)
+		b = runtime.Encode(b, e.Args)
+	}
+	return queue.Entry{Type: entryResult, Body: runtime.Encode(b, v)}
+}
+
+func endEntry(run int, end ended) queue.Entry {
+	b := binary.AppendUvarint(nil, uint64(run))
+	b = runtime.AppendString(b, string(end.Outcome))
+	b = binary.AppendUvarint(b, end.Steps)
+	b = binary.AppendUvarint(b, uint64(end.Passes))
+	b = binary.AppendVarint(b, int64(end.Took))
+	b = binary.AppendVarint(b, end.At.UnixNano())
+	var v runtime.Value
+	if end.Error != nil {
+		v = errorDict(end.Error)
+	}
+	return queue.Entry{Type: entryEnd, Body: runtime.Encode(b, v)}
+}
+
+// decodeRecord reads the journal of an event. It is given what this process
+// or an earlier version of it wrote; a fault means damage and is reported.
+func decodeRecord(entries []queue.Entry) (*record, error) {
+	rec := &record{Steps: map[int][]step{}, Ends: map[int]ended{}}
+	for _, en := range entries {
+		if err := rec.apply(en); err != nil {
+			return nil, err
+		}
+	}
+	return rec, nil
+}
+
+func (rec *record) apply(en queue.Entry) error {
+	switch en.Type {
+	case entryOpen:
+		runs, err := decodeOpen(en.Body)
+		rec.Runs = append(rec.Runs, runs...)
+		return err
+	case entryAttempt:
+		rec.Attempts++
+		return nil
+	case entryRelease:
+		rec.Attempts--
+		return nil
+	}
+	d := runtime.NewDecoder(en.Body)
+	run := int(d.Uvarint() & 0xffff)
+	switch en.Type {
+	case entryIntent:
+		s := rec.step(d, run)
+		s.Hash = d.Uint64()
+		s.Intended = time.Unix(0, d.Varint())
+		s.Kind, s.Pos, s.Args = d.String(), d.Position(), d.DictValue()
+	case entryResult:
+		s := rec.step(d, run)
+		s.Hash = d.Uint64()
+		s.At = time.Unix(0, d.Varint())
+		s.Err = d.String()
+		if d.Byte() == 1 {
+			s.Kind, s.Pos, s.Args = d.String(), d.Position(), d.DictValue()
+		}
+		s.Value = d.Value()
+		s.Done = true
+	case entryEnd:
+		end := ended{Outcome: Outcome(d.String()), Steps: d.Uvarint(), Passes: int(d.Uvarint()), Took: time.Duration(d.Varint()), At: time.Unix(0, d.Varint())}
+		if v := d.Value(); v != nil {
+			dict, _ := v.(*runtime.Dict)
+			end.Error = dictError(dict)
+		}
+		rec.Ends[run] = end
+	default:
+		d.Fail("unknown journal entry %d", en.Type)
+	}
+	return d.Finish()
+}
+
+// step returns the slot of the step that the decoder names, growing the list.
+func (rec *record) step(d *runtime.Decoder, run int) *step {
+	n := int(d.Uvarint() & 0xffff)
+	if n < 1 {
+		d.Fail("step %d", n)
+		n = 1
+	}
+	steps := rec.Steps[run]
+	for len(steps) < n {
+		steps = append(steps, step{})
+	}
+	rec.Steps[run] = steps
+	return &steps[n-1]
+}
+
+func errorDict(e *runtime.Error) *runtime.Dict {
+	stack := make(runtime.List, len(e.Stack))
+	for i, f := range e.Stack {
+		stack[i] = runtime.NewDict("name", f.Name, "file", f.Pos.Path, "line", int64(f.Pos.Line), "column", int64(f.Pos.Col))
+	}
+	return runtime.NewDict("kind", string(e.Kind), "message", e.Msg, "hint", e.Hint, "limit", e.Limit,
+		"file", e.Pos.Path, "line", int64(e.Pos.Line), "column", int64(e.Pos.Col), "source", e.Line, "stack", stack)
+}
+
+func dictError(d *runtime.Dict) *runtime.Error {
+	num := func(d *runtime.Dict, k string) int {
+		v, _ := d.Get(k)
+		n, _ := v.(int64)
+		return int(n)
+	}
+	e := &runtime.Error{
+		Kind: runtime.ErrorKind(d.Text("kind")), Msg: d.Text("message"), Hint: d.Text("hint"), Limit: d.Text("limit"),
+		Pos:  runtime.Position{Path: d.Text("file"), Line: num(d, "line"), Col: num(d, "column")},
+		Line: d.Text("source"),
+	}
+	stack, _ := d.Get("stack")
+	frames, _ := stack.(runtime.List)
+	for _, f := range frames {
+		if fd, ok := f.(*runtime.Dict); ok {
+			e.Stack = append(e.Stack, runtime.Frame{Name: fd.Text("name"), Pos: runtime.Position{Path: fd.Text("file"), Line: num(fd, "line"), Col: num(fd, "column")}})
+		}
+	}
+	return e
+}

@@ -1,0 +1,81 @@
+package dispatch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+)
+
+// waiters are the senders that wait for an answer in this process, by event id.
+type waiters struct {
+	mu sync.Mutex
+	m  map[string]chan *event.Answer
+}
+
+// add registers a waiter; nil if there is one for this id already.
+func (w *waiters) add(id string) chan *event.Answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.m == nil {
+		w.m = map[string]chan *event.Answer{}
+	}
+	if w.m[id] != nil {
+		return nil
+	}
+	ch := make(chan *event.Answer, 1)
+	w.m[id] = ch
+	return ch
+}
+
+// remove takes the waiter out; false means that an answer is in its channel
+// or about to be.
+func (w *waiters) remove(id string, ch chan *event.Answer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.m[id] != ch {
+		return false
+	}
+	delete(w.m, id)
+	return true
+}
+
+// deliver gives the answer to the waiter and reports whether there was one.
+func (w *waiters) deliver(id string, a *event.Answer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ch := w.m[id]
+	if ch == nil {
+		return false
+	}
+	delete(w.m, id)
+	ch <- a
+	return true
+}
+
+// cooldowns remember when a rule last ran in a conversation.
+type cooldowns struct {
+	mu sync.Mutex
+	m  map[string]time.Time // when the rule may run again
+}
+
+// pass reports whether the rule may run now, and if so starts its cooldown.
+func (c *cooldowns) pass(key string, d time.Duration, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil {
+		c.m = map[string]time.Time{}
+	}
+	if now.Before(c.m[key]) {
+		return false
+	}
+	if len(c.m) >= 10_000 {
+		for k, until := range c.m {
+			if !now.Before(until) {
+				delete(c.m, k)
+			}
+		}
+	}
+	c.m[key] = now.Add(d)
+	return true
+}
