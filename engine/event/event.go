@@ -3,15 +3,16 @@
 // payload untouched beside them.
 //
 //	Event        what is stored, matched and sent to workers
-//	ParseX       from a request body or socket frame to an Event
+//	Parse…       from a request body or socket frame to an Event
 //	View         what a script sees as `e`: fields computed when looked at
-//	Text         mentions, channels, links, … parsed from Slack's markup
+//	Tokens       mentions, channels, links, … parsed from Slack's markup
 //
 // The package knows no HTTP, no store and no rules.
 package event
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/starling-rules/starling/runtime"
@@ -182,7 +183,7 @@ func (e *Event) Encode(b []byte) []byte {
 	b = append(b, flags, byte(e.Encoding))
 	b = binary.AppendVarint(b, e.Received.UnixNano())
 	b = binary.AppendVarint(b, int64(e.Retry))
-	b = binary.AppendVarint(b, int64(len(e.Actions)))
+	b = binary.AppendUvarint(b, uint64(len(e.Actions)))
 	for _, a := range e.Actions {
 		for _, s := range [...]string{a.ActionID, a.BlockID, a.Type, a.Value} {
 			b = runtime.AppendString(b, s)
@@ -197,7 +198,7 @@ func (e *Event) Encode(b []byte) []byte {
 		for _, s := range [...]string{r.Method, r.Path, r.Query, r.Remote} {
 			b = runtime.AppendString(b, s)
 		}
-		b = binary.AppendVarint(b, int64(len(r.Headers)))
+		b = binary.AppendUvarint(b, uint64(len(r.Headers)))
 		for _, h := range r.Headers {
 			b = runtime.AppendString(runtime.AppendString(b, h.Name), h.Value)
 		}
@@ -215,10 +216,11 @@ func Decode(b []byte) (*Event, error) {
 		d.Fail("unknown event version %d", v)
 	}
 	e := &Event{}
+	var texts arena
 	for _, s := range e.texts() {
-		*s = d.String()
+		texts.put(s, d.Bytes())
 	}
-	e.Kind = Kind(d.String())
+	texts.put((*string)(&e.Kind), d.Bytes())
 	flags := d.Byte()
 	for i, f := range e.flags() {
 		*f = flags&(1<<i) != 0
@@ -226,13 +228,19 @@ func Decode(b []byte) (*Event, error) {
 	e.Encoding = Encoding(d.Byte())
 	e.Received = time.Unix(0, d.Varint())
 	e.Retry = int(d.Varint())
-	for n := d.Varint(); n > 0 && d.Err() == nil; n-- {
-		e.Actions = append(e.Actions, ActionRef{d.String(), d.String(), d.String(), d.String()})
+	if n := d.Count(); n > 0 && d.Err() == nil {
+		e.Actions = make([]ActionRef, n)
+		for i := range e.Actions {
+			a := &e.Actions[i]
+			for _, s := range [...]*string{&a.ActionID, &a.BlockID, &a.Type, &a.Value} {
+				texts.put(s, d.Bytes())
+			}
+		}
 	}
 	e.Raw = d.Bytes()
 	if e.Encoding == HTTP {
 		e.Request = &Request{Method: d.String(), Path: d.String(), Query: d.String(), Remote: d.String()}
-		for n := d.Varint(); n > 0 && d.Err() == nil; n-- {
+		for n := d.Count(); n > 0 && d.Err() == nil; n-- {
 			e.Request.Headers = append(e.Request.Headers, Header{d.String(), d.String()})
 		}
 	}
@@ -240,8 +248,9 @@ func Decode(b []byte) (*Event, error) {
 		e.ScheduledAt = time.Unix(0, d.Varint())
 	}
 	if err := d.Finish(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("decode event: %w", err)
 	}
+	texts.flush()
 	return e, nil
 }
 

@@ -1,0 +1,289 @@
+package event
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// MaxNesting is how deeply the objects and lists of a payload may be nested.
+// Slack's own stay below 20; scripts can encode what is within this bound.
+const MaxNesting = 64
+
+// checkJSON refuses whatever is not exactly one strict JSON document of valid
+// Unicode. The parser behind it is lenient (raw control characters, odd
+// numbers, lone surrogates), and two readers that disagree about a payload are
+// how one thing is verified and another done.
+func checkJSON(b []byte) error {
+	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
+		return fmt.Errorf("begins with a byte order mark")
+	}
+	s := scanner{b: b}
+	s.space()
+	if s.i == len(b) {
+		return fmt.Errorf("is empty")
+	}
+	if err := s.value(0); err != nil {
+		return err
+	}
+	s.space()
+	if s.i < len(b) {
+		return s.fault("something follows the document")
+	}
+	return nil
+}
+
+// scanner walks over a JSON text without building anything.
+type scanner struct {
+	b []byte
+	i int
+}
+
+func (s *scanner) fault(format string, args ...any) error {
+	return fmt.Errorf("%s at byte %d", fmt.Sprintf(format, args...), s.i)
+}
+
+func (s *scanner) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+// peek skips white space and returns the next byte, or 0 at the end.
+func (s *scanner) peek() byte {
+	s.space()
+	if s.i < len(s.b) {
+		return s.b[s.i]
+	}
+	return 0
+}
+
+func (s *scanner) value(depth int) error {
+	if depth > MaxNesting {
+		return s.fault("nested deeper than %d", MaxNesting)
+	}
+	switch c := s.peek(); {
+	case c == '{':
+		return s.object(depth)
+	case c == '[':
+		return s.list(depth)
+	case c == '"':
+		return s.text()
+	case c == 't':
+		return s.word("true")
+	case c == 'f':
+		return s.word("false")
+	case c == 'n':
+		return s.word("null")
+	case c == '-' || c >= '0' && c <= '9':
+		return s.number()
+	case s.i >= len(s.b):
+		return s.fault("ends early")
+	}
+	return s.fault("unexpected character")
+}
+
+func (s *scanner) object(depth int) error {
+	s.i++
+	if s.peek() == '}' {
+		s.i++
+		return nil
+	}
+	for {
+		if s.peek() != '"' {
+			return s.fault("want a key")
+		}
+		if err := s.text(); err != nil {
+			return err
+		}
+		if s.peek() != ':' {
+			return s.fault("want a colon")
+		}
+		s.i++
+		if err := s.value(depth + 1); err != nil {
+			return err
+		}
+		switch s.peek() {
+		case ',':
+			s.i++
+		case '}':
+			s.i++
+			return nil
+		default:
+			return s.fault("want a comma or }")
+		}
+	}
+}
+
+func (s *scanner) list(depth int) error {
+	s.i++
+	if s.peek() == ']' {
+		s.i++
+		return nil
+	}
+	for {
+		if err := s.value(depth + 1); err != nil {
+			return err
+		}
+		switch s.peek() {
+		case ',':
+			s.i++
+		case ']':
+			s.i++
+			return nil
+		default:
+			return s.fault("want a comma or ]")
+		}
+	}
+}
+
+// plain marks the bytes of a string that need no second look.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+func (s *scanner) text() error {
+	b, i := s.b, s.i+1
+	for {
+		for i < len(b) && plain[b[i]] {
+			i++
+		}
+		s.i = i
+		if i >= len(b) {
+			return s.fault("ends in a string")
+		}
+		switch c := b[i]; {
+		case c == '"':
+			s.i++
+			return nil
+		case c == '\\':
+			if err := s.escape(); err != nil {
+				return err
+			}
+			i = s.i
+		case c < 0x20:
+			return s.fault("control character in a string")
+		default:
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				return s.fault("invalid UTF-8")
+			}
+			i += n
+		}
+	}
+}
+
+func (s *scanner) escape() error {
+	if s.i+1 >= len(s.b) {
+		return s.fault("ends in a string")
+	}
+	switch s.b[s.i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		s.i += 2
+		return nil
+	case 'u':
+		r, ok := s.hex4(s.i)
+		switch {
+		case !ok:
+			return s.fault("bad escape")
+		case r == 0:
+			return s.fault("NUL in a string")
+		case r >= 0xDC00 && r < 0xE000:
+			return s.fault("lone surrogate")
+		case r >= 0xD800 && r < 0xDC00:
+			if lo, ok := s.hex4(s.i + 6); !ok || lo < 0xDC00 || lo >= 0xE000 {
+				return s.fault("lone surrogate")
+			}
+			s.i += 6
+		}
+		s.i += 6
+		return nil
+	}
+	return s.fault("bad escape")
+}
+
+// hex4 reads the \uXXXX at byte i.
+func (s *scanner) hex4(i int) (r rune, ok bool) {
+	if i+6 > len(s.b) || s.b[i] != '\\' || s.b[i+1] != 'u' {
+		return 0, false
+	}
+	for _, c := range s.b[i+2 : i+6] {
+		d := unhex(c)
+		if d < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(d)
+	}
+	return r, true
+}
+
+func (s *scanner) word(w string) error {
+	if len(s.b)-s.i < len(w) || string(s.b[s.i:s.i+len(w)]) != w {
+		return s.fault("unexpected character")
+	}
+	s.i += len(w)
+	return nil
+}
+
+// maxDigits bounds a number; what is longer is no number that Slack sends.
+const maxDigits = 40
+
+func (s *scanner) number() error {
+	start := s.i
+	if s.b[s.i] == '-' {
+		s.i++
+	}
+	if s.i < len(s.b) && s.b[s.i] == '0' {
+		s.i++
+	} else if s.digits() == 0 {
+		return s.fault("bad number")
+	}
+	if s.i < len(s.b) && s.b[s.i] == '.' {
+		s.i++
+		if s.digits() == 0 {
+			return s.fault("bad number")
+		}
+	}
+	if s.i < len(s.b) && (s.b[s.i] == 'e' || s.b[s.i] == 'E') {
+		s.i++
+		if s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
+			s.i++
+		}
+		// Exponents beyond two digits overflow, or are nearly zero.
+		if n := s.digits(); n == 0 || n > 2 {
+			return s.fault("number out of range")
+		}
+	}
+	if s.i-start > maxDigits {
+		return s.fault("number out of range")
+	}
+	return nil
+}
+
+func (s *scanner) digits() (n int) {
+	for s.i < len(s.b) && s.b[s.i] >= '0' && s.b[s.i] <= '9' {
+		s.i++
+		n++
+	}
+	return n
+}
+
+// unhex returns the value of a hexadecimal digit, or -1.
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
