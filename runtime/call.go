@@ -111,7 +111,9 @@ type Call struct {
 type StepResult struct {
 	// Hash is Effect.Hash of the effect it belongs to: a replay that asks for
 	// something else has diverged.
-	Hash  uint64
+	Hash uint64
+	// Kind is the kind of that effect, for the message about a divergence; it may be empty.
+	Kind  string
 	Value Value
 	// Err, if not empty, is raised in the script at the position of the effect.
 	Err string

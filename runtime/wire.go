@@ -96,7 +96,7 @@ func AppendCall(buf []byte, c *Call) []byte {
 	buf = binary.LittleEndian.AppendUint64(buf, c.Seed)
 	buf = binary.AppendUvarint(buf, uint64(len(c.Results)))
 	for _, r := range c.Results {
-		buf = binary.LittleEndian.AppendUint64(buf, r.Hash)
+		buf = AppendString(binary.LittleEndian.AppendUint64(buf, r.Hash), r.Kind)
 		buf = appendValue(buf, r.Value)
 		buf = AppendString(buf, r.Err)
 	}
@@ -117,7 +117,7 @@ func DecodeCall(frame []byte) (*Call, error) {
 	if n := d.Count(); n > 0 {
 		c.Results = make([]StepResult, n)
 		for i := range c.Results {
-			c.Results[i] = StepResult{Hash: d.Uint64(), Value: d.valueFrame(), Err: d.String()}
+			c.Results[i] = StepResult{Hash: d.Uint64(), Kind: d.String(), Value: d.valueFrame(), Err: d.String()}
 		}
 	}
 	c.SkipLogs = int(d.Varint())

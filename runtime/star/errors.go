@@ -1,0 +1,167 @@
+package star
+
+import (
+	"errors"
+	"regexp"
+	"sort"
+	"strings"
+
+	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// maxMessage bounds the text of an error, and maxStack its frames: a script
+// may build both as long as it likes.
+const (
+	maxMessage = 1000
+	maxStack   = 50
+)
+
+func bounded(s string) string { return cut(s, maxMessage) }
+
+// describe makes of an error what its author is shown: a copy, with position,
+// source line and stack.
+func (p *pass) describe(err error) *runtime.Error {
+	var e runtime.Error
+	var own *runtime.Error
+	switch {
+	case p.stop != nil:
+		e = *p.stop
+	case errors.As(err, &own):
+		e = *own
+	default:
+		e.Msg, e.Hint = explain(errorText(err))
+	}
+	if e.Kind == "" {
+		e.Kind = runtime.RunError
+	}
+	e.Msg, e.Hint = bounded(e.Msg), bounded(e.Hint)
+	var eval *starlark.EvalError
+	if errors.As(err, &eval) {
+		e.Stack = frames(eval.CallStack)
+	}
+	if e.Pos.IsZero() && len(e.Stack) > 0 {
+		e.Pos = e.Stack[len(e.Stack)-1].Pos
+	}
+	if e.Pos.Path == "" {
+		e.Pos.Path = p.m.bundle.Main
+	}
+	e.SetLine(p.m.bundle.Files[e.Pos.Path])
+	return &e
+}
+
+// errorText is the message of an error without what the layers put around it.
+func errorText(err error) string {
+	var own *runtime.Error
+	if errors.As(err, &own) {
+		return own.Msg
+	}
+	return err.Error()
+}
+
+// frames are the script's own frames, outermost first.
+func frames(stack starlark.CallStack) []runtime.Frame {
+	var out []runtime.Frame
+	for _, f := range stack {
+		if f.Pos.Line > 0 {
+			out = append(out, runtime.Frame{Name: f.Name, Pos: position(f.Pos)})
+		}
+	}
+	if n := len(out); n > maxStack {
+		out = append(out[:maxStack/2:maxStack/2], out[n-maxStack/2:]...)
+	}
+	return out
+}
+
+var (
+	didYouMean = regexp.MustCompile(`^(.*) \((did you mean [^()]*\?)\)$`)
+	undefined  = regexp.MustCompile(`^undefined: (\S+)$`)
+)
+
+// explain parts the interpreter's message from its hint, and adds hints for
+// what people trip over.
+func explain(msg string) (text, hint string) {
+	if m := didYouMean.FindStringSubmatch(msg); m != nil {
+		return m[1], m[2]
+	}
+	switch {
+	case strings.HasSuffix(msg, "called recursively"):
+		hint = "recursion is not possible: write a loop"
+	case strings.HasPrefix(msg, "key ") && strings.HasSuffix(msg, "not in dict"), strings.HasSuffix(msg, "not in frozen dict"):
+		hint = "x.get(key) returns None where there is none"
+	case strings.HasPrefix(msg, "unknown binary op: string + "):
+		hint = "str(x) makes text of a value"
+	case strings.HasPrefix(msg, "NoneType has no ."):
+		hint = "the value is None: test it first"
+	case strings.HasPrefix(msg, "cannot ") && strings.Contains(msg, "frozen"):
+		hint = "what the top level of a file made cannot be changed by a handler: use kv for state"
+	}
+	return msg, hint
+}
+
+// syntaxError takes over what the parser found.
+func (ld *loader) syntaxError(err error) {
+	var e syntax.Error
+	if !errors.As(err, &e) {
+		ld.fail(runtime.SyntaxError, runtime.Position{Path: ld.bundle.Main}, bounded(err.Error()), "")
+		return
+	}
+	pos := position(e.Pos)
+	line := strings.TrimSpace(runtime.SourceLine(ld.bundle.Files[pos.Path], pos.Line))
+	word, _, _ := strings.Cut(line, " ")
+	ld.fail(runtime.SyntaxError, pos, bounded(e.Msg), syntaxHints[strings.TrimSuffix(word, ":")])
+}
+
+// syntaxHints are for statements of Python that Starlark does not have, by the
+// first word of the line.
+var syntaxHints = map[string]string{
+	"import": "write load(\"lib/name.star\", \"symbol\")", "from": "write load(\"lib/name.star\", \"symbol\")",
+	"try": "write value, err = catch(fn, argument)", "except": "write value, err = catch(fn, argument)",
+	"raise": "write fail(\"message\")", "assert": "write: if not condition: fail(\"message\")",
+	"class": "use a dict or struct(…)", "with": "there is no with", "async": "there is no async: effects wait by themselves",
+	"await": "there is no await: effects wait by themselves", "yield": "there is no yield: return a list",
+	"global": "module variables cannot be changed by a function: use kv for state", "del": "write d.pop(key)",
+	"local": "this is Lua: name the file .lua", "end": "this is Lua: name the file .lua", "function": "this is Lua: name the file .lua",
+}
+
+// nameErrors takes over what the resolver found.
+func (ld *loader) nameErrors(u *unit, err error) {
+	var list resolve.ErrorList
+	if !errors.As(err, &list) {
+		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, bounded(err.Error()), "")
+		return
+	}
+	for _, e := range list {
+		msg, hint := explain(e.Msg)
+		if m := undefined.FindStringSubmatch(msg); m != nil {
+			name := m[1]
+			msg = name + " is not defined"
+			if better := ld.nearest(u, name); better != "" {
+				hint = "did you mean " + better + "?"
+			}
+		}
+		ld.fail(runtime.NameError, position(e.Pos), bounded(msg), hint)
+	}
+}
+
+// foreign are names of other languages.
+var foreign = map[string]string{"nil": "None", "null": "None", "undefined": "None", "true": "True", "false": "False"}
+
+// nearest finds what an undefined name may have meant. Names of the resolver's
+// own hint (locals) come back as "" so that its hint stays.
+func (ld *loader) nearest(u *unit, name string) string {
+	if n, ok := foreign[name]; ok {
+		return n
+	}
+	names := append([]string(nil), ld.lang.names...)
+	if m, ok := u.file.Module.(*resolve.Module); ok {
+		for _, g := range m.Globals {
+			names = append(names, g.First.Name)
+		}
+	}
+	sort.Strings(names)
+	return runtime.Nearest(name, names)
+}

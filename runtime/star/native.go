@@ -1,0 +1,110 @@
+package star
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// native is the Go side of a Starlark function.
+type native = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error)
+
+// natives are the built-ins of kind Native: what a language must do itself.
+var natives = map[string]native{
+	"catch":  catch,
+	"fail":   fail,
+	"print":  printLine,
+	"struct": starlarkstruct.Make,
+	"type":   typeOfValue,
+}
+
+// typeName is what type(x) says: views are the dicts and lists they show.
+func typeName(v starlark.Value) string {
+	switch v := v.(type) {
+	case *dictView:
+		return v.typeName()
+	case *calledView:
+		return v.typeName()
+	case *listView, *calledList:
+		return "list"
+	case *object:
+		return v.obj.TypeName()
+	case *pending:
+		if v.result {
+			return "result"
+		}
+	}
+	return v.Type()
+}
+
+func typeOfValue(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	var v starlark.Value
+	if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 1, &v); err != nil {
+		return nil, err
+	}
+	return starlark.String(typeName(v)), nil
+}
+
+// words joins arguments as print does.
+func words(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (string, error) {
+	sep := " "
+	if err := starlark.UnpackArgs(b.Name(), nil, kwargs, "sep?", &sep); err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for i, v := range args {
+		if i > 0 {
+			out.WriteString(sep)
+		}
+		if s, ok := starlark.AsString(v); ok {
+			out.WriteString(s)
+		} else {
+			out.WriteString(v.String())
+		}
+	}
+	return out.String(), nil
+}
+
+// printLine writes a log line.
+func printLine(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	text, err := words(b, args, kwargs)
+	if err != nil {
+		return nil, err
+	}
+	return starlark.None, passOf(thread).log(runtime.LogLine{Level: slog.LevelInfo, Text: text})
+}
+
+// fail ends the run with a message.
+func fail(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	text, err := words(b, args, kwargs)
+	if err != nil {
+		return nil, err
+	}
+	return nil, &runtime.Error{Kind: runtime.RunError, Msg: text}
+}
+
+// catch calls a function and returns its value and None, or None and the text
+// of its error. Suspension, limits and divergence pass through: a script must
+// not be able to outlive them.
+func catch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if len(args) == 0 {
+		return nil, &runtime.Error{Kind: runtime.RunError, Msg: "catch: missing argument \"fn\" (function)", Hint: "write catch(fn, argument, …)"}
+	}
+	v, err := starlark.Call(thread, args[0], args[1:], kwargs)
+	if err == nil {
+		return starlark.Tuple{v, starlark.None}, nil
+	}
+	p := passOf(thread)
+	if p.stop != nil || errors.Is(err, suspension{}) {
+		return nil, err
+	}
+	if p.doubtful(err) {
+		return nil, suspension{}
+	}
+	return starlark.Tuple{starlark.None, starlark.String(bounded(errorText(err)))}, nil
+}

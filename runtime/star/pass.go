@@ -1,0 +1,445 @@
+package star
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// pass is one run of script code: the top level of a bundle's files, or one
+// function of it. It belongs to one goroutine and is used once.
+type pass struct {
+	thread starlark.Thread
+	x      runtime.Context
+	m      *module
+	call   *runtime.Call
+	lim    runtime.Limits
+	start  time.Time
+
+	step    int              // effects asked for so far
+	effects []runtime.Effect // those beyond the recorded results
+	lines   int              // log lines so far
+	output  int              // and their bytes
+	logs    []runtime.LogLine
+	// stop, once set, is how the pass ends: nothing in a script can catch it.
+	stop *runtime.Error
+
+	// While loading:
+	registered []runtime.Registration
+	calls      map[runtime.Position]*callSite
+	silent     bool // a loaded file runs: its registrations are its own affair
+}
+
+// tickSteps is how often the clock and the context are looked at: 1,000 steps
+// take 10 to 50 µs, and a look 0.1 µs.
+const tickSteps = 1000
+
+// passKey is where a thread keeps its pass.
+const passKey = "pass"
+
+func passOf(thread *starlark.Thread) *pass { return thread.Local(passKey).(*pass) }
+
+// newPass prepares a pass for c. The limits are enforced by the interpreter
+// itself: it calls back when a number of steps is reached, in the script's own
+// goroutine, so there is neither timer nor watcher.
+func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
+	p := &pass{m: m, call: c, lim: c.Limits.OrDefault(), start: time.Now()}
+	p.thread.Name = c.RunID
+	p.thread.SetLocal(passKey, p)
+	p.thread.SetMaxExecutionSteps(min(tickSteps, p.lim.Steps))
+	p.thread.OnMaxSteps = func(*starlark.Thread) { p.tick(ctx) }
+	p.x = runtime.Context{
+		Now: c.Now, Rand: rand.New(rand.NewPCG(c.Seed, c.Seed^0x9e3779b97f4a7c15)),
+		RunID: c.RunID, Script: m.bundle.Main, Config: m.bundle.Config,
+		Pos: p.pos, Do: p.ask, Log: p.log, Register: p.register, Charge: p.charge,
+	}
+	return p
+}
+
+// Run implements runtime.Module.
+func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
+	p := newPass(ctx, m, c)
+	r := &runtime.Reply{}
+	err := p.guarded(func() error { return p.run(ctx, r) })
+	switch {
+	case err == nil:
+	case p.stop == nil && (errors.Is(err, suspension{}) || p.doubtful(err)):
+		r.Status = runtime.Suspended
+	default:
+		r.Status, r.Err = runtime.Failed, p.describe(err)
+	}
+	r.Effects, r.Logs = p.effects, p.logs
+	r.Steps, r.Took = p.thread.Steps, time.Since(p.start)
+	return r
+}
+
+// run asks the predicate and calls the function.
+func (p *pass) run(ctx context.Context, r *runtime.Reply) error {
+	if ctx.Err() != nil {
+		return p.cancelled(ctx)
+	}
+	args, err := p.arguments()
+	if err != nil {
+		return err
+	}
+	if p.call.When >= 0 {
+		v, err := p.invoke(p.call.When, args)
+		if err != nil {
+			return err
+		}
+		if !v.Truth() {
+			r.Status = runtime.Skipped
+			return nil
+		}
+	}
+	v, err := p.invoke(p.call.Func, args)
+	if err != nil {
+		return err
+	}
+	if r.Return, r.FromEffect, err = p.answer(v); err != nil {
+		return err
+	}
+	r.Status = runtime.Done
+	return nil
+}
+
+// arguments are the input, if there is one, and the call's further arguments.
+func (p *pass) arguments() (starlark.Tuple, error) {
+	args := make(starlark.Tuple, 0, 1+len(p.call.Extra))
+	if p.call.Input != nil {
+		if p.m.lang.host.Input == nil {
+			return nil, p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "this host takes no input"})
+		}
+		obj, err := p.m.lang.host.Input(p.call.Input)
+		if err != nil {
+			return nil, p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "decode input: " + err.Error()})
+		}
+		args = append(args, &object{p: p, obj: obj})
+	}
+	for _, v := range p.call.Extra {
+		w, err := p.toStar(v)
+		if err != nil {
+			return nil, p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "decode argument: " + err.Error()})
+		}
+		args = append(args, w)
+	}
+	return args, nil
+}
+
+// invoke calls a function of the table with as many arguments as it takes:
+// a handler that does not need the event need not name it.
+func (p *pass) invoke(index int, args starlark.Tuple) (starlark.Value, error) {
+	if index < 0 || index >= len(p.m.funcs) {
+		return nil, p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: fmt.Sprintf("no function number %d", index)})
+	}
+	fn := p.m.funcs[index]
+	if n := arity(fn); n >= 0 && n < len(args) {
+		args = args[:n]
+	} else if n == 1 && len(args) == 0 && fn.ParamDefault(0) == nil {
+		args = starlark.Tuple{starlark.None}
+	}
+	return starlark.Call(&p.thread, fn, args, nil)
+}
+
+// arity is the number of positional arguments that fn takes; -1 if any.
+func arity(fn *starlark.Function) int {
+	if fn.HasVarargs() {
+		return -1
+	}
+	n := fn.NumParams() - fn.NumKwonlyParams()
+	if fn.HasKwargs() {
+		n--
+	}
+	return n
+}
+
+// answer converts what the function returned. The result of an effect is no
+// answer, whether it is there already or not.
+func (p *pass) answer(v starlark.Value) (runtime.Value, bool, error) {
+	switch v := v.(type) {
+	case *pending:
+		if v.result {
+			return runtime.Pending{Step: v.step}, true, nil
+		}
+	case *dictView:
+		w, err := p.fromStar(v, false)
+		return w, v.result, err
+	}
+	w, err := p.fromStar(v, false)
+	if err != nil && !errors.Is(err, suspension{}) {
+		e := &runtime.Error{Kind: runtime.RunError, Msg: "return value: " + err.Error()}
+		var re *runtime.Error
+		if errors.As(err, &re) {
+			e.Msg, e.Hint = "return value: "+re.Msg, re.Hint
+		}
+		return nil, false, e
+	}
+	return w, false, err
+}
+
+// guarded calls f and turns the panics of looking at pending results, and of
+// faults in this program, into errors.
+func (p *pass) guarded(f func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case suspension:
+			err = r
+		default:
+			err = p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: fmt.Sprintf("panic: %v", r)})
+		}
+	}()
+	return f()
+}
+
+// doubtful tells that an error of the interpreter may come from the way a
+// pending result looks to it, not from the script. The pass is then repeated
+// with results, and the error, if it is one, comes again. Errors of built-ins
+// are never in doubt: they look at their arguments.
+func (p *pass) doubtful(err error) bool {
+	var own *runtime.Error
+	return len(p.effects) > 0 && p.stop == nil && !errors.As(err, &own)
+}
+
+// stopWith makes e the end of the pass.
+func (p *pass) stopWith(e *runtime.Error) *runtime.Error {
+	if p.stop == nil {
+		p.stop = e
+		p.thread.Cancel(e.Msg)
+	}
+	return p.stop
+}
+
+// tick is called by the interpreter every tickSteps.
+func (p *pass) tick(ctx context.Context) {
+	switch {
+	case p.thread.Steps >= p.lim.Steps:
+		p.stopWith(&runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitSteps,
+			Msg: fmt.Sprintf("exceeded the limit of %d steps", p.lim.Steps),
+		})
+	case time.Since(p.start) > p.lim.Deadline:
+		p.stopWith(&runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitDeadline,
+			Msg: fmt.Sprintf("exceeded the deadline of %v", p.lim.Deadline),
+		})
+	case ctx.Err() != nil:
+		_ = p.cancelled(ctx)
+	default:
+		p.thread.SetMaxExecutionSteps(min(p.thread.Steps+tickSteps, p.lim.Steps))
+	}
+}
+
+// cancelled ends the pass because ctx has ended.
+func (p *pass) cancelled(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	var e *runtime.Error
+	switch {
+	case errors.As(cause, &e):
+	case errors.Is(cause, context.DeadlineExceeded):
+		e = &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitDeadline, Msg: "exceeded the deadline"}
+	default:
+		e = &runtime.Error{Kind: runtime.InternalError, Msg: "cancelled: " + cause.Error()}
+	}
+	return p.stopWith(e)
+}
+
+// charge implements runtime.Context.Charge.
+func (p *pass) charge(steps uint64) error {
+	p.thread.Steps += min(steps, p.lim.Steps)
+	if p.thread.Steps >= p.lim.Steps {
+		p.tick(context.Background())
+	}
+	if p.stop != nil {
+		return p.stop
+	}
+	return nil
+}
+
+// ask implements runtime.Context.Do: it returns what the journal holds for
+// this step, or notes the effect.
+func (p *pass) ask(kind string, args *runtime.Dict) (runtime.Value, error) {
+	if p.x.Loading {
+		return nil, &runtime.Error{Kind: runtime.LoadError, Msg: kind + " has an effect, which is not possible while the script is loaded", Hint: "call it in a handler"}
+	}
+	if p.stop != nil {
+		return nil, p.stop
+	}
+	if p.step >= p.lim.Effects {
+		return nil, p.stopWith(&runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitEffects,
+			Msg: fmt.Sprintf("%s would be effect %d of the run, and the limit is %d", kind, p.step+1, p.lim.Effects),
+		})
+	}
+	p.step++
+	data, err := effectArgs(args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	e := runtime.Effect{Step: p.step, Kind: kind, Args: data}
+	if p.step > len(p.call.Results) {
+		e.Pos = p.pos()
+		p.effects = append(p.effects, e)
+		return runtime.Pending{Step: p.step}, nil
+	}
+	r := &p.call.Results[p.step-1]
+	if r.Hash != e.Hash() {
+		return nil, p.stopWith(diverged(p.step, kind, r.Kind))
+	}
+	if r.Err != "" {
+		return nil, &runtime.Error{Kind: runtime.RunError, Msg: r.Err}
+	}
+	return r.Value, nil
+}
+
+func diverged(step int, asked, recorded string) *runtime.Error {
+	e := &runtime.Error{Kind: runtime.DivergedError, Hint: "the run cannot go on from its journal"}
+	switch recorded {
+	case "":
+		e.Msg = fmt.Sprintf("replay diverged at step %d: the script asks for another %s than it did before", step, asked)
+	case asked:
+		e.Msg = fmt.Sprintf("replay diverged at step %d: the script asks for %s with other arguments than before", step, asked)
+	default:
+		e.Msg = fmt.Sprintf("replay diverged at step %d: the script asks for %s, the journal holds %s", step, asked, recorded)
+	}
+	return e
+}
+
+// effectArgs makes plain data of an effect's arguments: what they refer to may
+// not outlive the pass.
+func effectArgs(args *runtime.Dict) (*runtime.Dict, error) {
+	if args == nil {
+		return &runtime.Dict{}, nil
+	}
+	whole := true
+	for _, f := range args.Fields {
+		switch v := f.Value.(type) {
+		case runtime.Object:
+			return nil, &runtime.Error{Kind: runtime.RunError, Msg: fmt.Sprintf("parameter %q: the %s itself cannot be passed on", f.Key, v.TypeName()), Hint: "pass the fields that are needed"}
+		case *runtime.View, runtime.JSON, runtime.List, *runtime.Dict:
+			whole = false
+		}
+	}
+	if whole {
+		return args, nil
+	}
+	return plain(args).(*runtime.Dict), nil
+}
+
+// log implements runtime.Context.Log.
+func (p *pass) log(line runtime.LogLine) error {
+	p.lines++
+	p.output += len(line.Text) + 1
+	if line.Attrs != nil {
+		line.Attrs = plain(line.Attrs).(*runtime.Dict)
+		p.output += len(runtime.Encode(nil, line.Attrs))
+	}
+	if p.output > p.lim.Output {
+		return p.stopWith(&runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitOutput,
+			Msg: fmt.Sprintf("exceeded the limit of %d bytes of output", p.lim.Output),
+		})
+	}
+	if p.lines <= p.call.SkipLogs {
+		return nil
+	}
+	if line.Pos.IsZero() {
+		line.Pos = p.pos()
+	}
+	p.logs = append(p.logs, line)
+	return nil
+}
+
+// register implements runtime.Context.Register.
+func (p *pass) register(r runtime.Registration) error {
+	if !p.x.Loading {
+		return &runtime.Error{
+			Kind: runtime.RunError, Msg: r.Name + " registers a rule, which is only possible while the script is loaded",
+			Hint: "call it at the top level of the file, not in a handler",
+		}
+	}
+	if p.silent {
+		return nil
+	}
+	data, err := effectArgs(r.Args)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
+	}
+	r.Args = data
+	if r.Pos.IsZero() {
+		r.Pos = p.pos()
+		if site := p.callSite(); site != nil {
+			r.Pos = position(site.start)
+			if b := p.m.lang.host.Library.Lookup(r.Name); b != nil && r.ArgPos == nil {
+				r.ArgPos = site.argPos(b)
+			}
+		}
+	}
+	if len(p.registered) >= maxRegistrations {
+		return p.stopWith(&runtime.Error{Kind: runtime.LoadError, Msg: fmt.Sprintf("more than %d registrations in one script", maxRegistrations)})
+	}
+	p.registered = append(p.registered, r)
+	return nil
+}
+
+// maxRegistrations bounds what one script can register.
+const maxRegistrations = 10_000
+
+// pos is the place in the script that is being executed.
+func (p *pass) pos() runtime.Position {
+	for i := range p.thread.CallStackDepth() {
+		if pos := p.thread.CallFrame(i).Pos; pos.Line > 0 {
+			return position(pos)
+		}
+	}
+	return runtime.Position{}
+}
+
+// callSite is the call that is being executed, if it may register a rule.
+func (p *pass) callSite() *callSite {
+	if p.calls == nil {
+		return nil
+	}
+	return p.calls[p.pos()]
+}
+
+func (p *pass) predeclared(name string) starlark.Value {
+	if p.m == nil {
+		return nil
+	}
+	return p.m.names[name]
+}
+
+// function returns a function of the table.
+func (p *pass) function(index int) (starlark.Value, error) {
+	if p.m == nil || index < 0 || index >= len(p.m.funcs) {
+		return nil, fmt.Errorf("no function number %d", index)
+	}
+	return p.m.funcs[index], nil
+}
+
+// funcOf gives a function its number. Only functions that exist when the
+// script has been loaded have one: what is made in a pass is gone after it.
+func (p *pass) funcOf(fn *starlark.Function) (runtime.Value, error) {
+	i, ok := 0, false
+	if p.m != nil {
+		i, ok = p.m.index[fn]
+	}
+	switch {
+	case ok:
+	case p.x.Loading:
+		i = p.m.add(fn)
+	default:
+		return nil, &runtime.Error{
+			Kind: runtime.RunError, Msg: "function " + fn.Name() + " was made in this run and is gone after it",
+			Hint: "use a function that is defined at the top level of a file",
+		}
+	}
+	return runtime.Func{Index: i, Name: fn.Name(), Pos: position(fn.Position()), Arity: arity(fn)}, nil
+}
