@@ -1,0 +1,166 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	goruntime "runtime"
+	"sync"
+)
+
+// LocalOptions configure a Local. The zero value is ready.
+type LocalOptions struct {
+	// Parallel is how many passes run at once; 0 means GOMAXPROCS.
+	Parallel int
+	// Load bounds the loading of one bundle; zero fields take the defaults.
+	Load Limits
+}
+
+// Local is the Pool that runs scripts in this process: for development,
+// embedding and the test runner. Limits of steps, time, effects and output
+// hold; memory does not, and one built-in that runs away cannot be stopped:
+// only worker processes hold against hostile scripts. Safe for concurrent use.
+type Local struct {
+	exec *Executor
+	load Limits
+
+	mu     sync.Mutex
+	free   int             // places that are not taken
+	places int             // all places
+	queue  []chan struct{} // who waits for a place, in order of arrival
+	closed bool
+	idle   chan struct{} // closed when the pool is closed and nothing runs
+}
+
+var _ Pool = (*Local)(nil)
+
+// NewLocal returns a pool for scripts of the given languages.
+func NewLocal(langs []Language, o LocalOptions) *Local {
+	n := o.Parallel
+	if n <= 0 {
+		n = goruntime.GOMAXPROCS(0)
+	}
+	return &Local{exec: NewExecutor(langs...), load: o.Load.OrDefault(), free: n, places: n, idle: make(chan struct{})}
+}
+
+// Load implements Pool. It takes a place like a pass does.
+func (l *Local) Load(ctx context.Context, b *Bundle) (m *Manifest, err error) {
+	if err := l.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.leave()
+	defer func() {
+		if p := recover(); p != nil {
+			m, err = nil, fmt.Errorf("load %s: panic: %v", b.Main, p)
+		}
+	}()
+	return l.exec.Load(ctx, b, l.load)
+}
+
+// Run implements Pool.
+func (l *Local) Run(ctx context.Context, c *Call) (*Reply, error) {
+	if err := l.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.leave()
+	r, err := l.exec.Run(ctx, c)
+	if err == nil && r.Status == Failed && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return r, err
+}
+
+// Forget implements Pool.
+func (l *Local) Forget(d Digest) { l.exec.Forget(d) }
+
+// Stats implements Pool.
+func (l *Local) Stats() PoolStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return PoolStats{Workers: l.places, Busy: l.places - l.free, Waiting: len(l.queue), Scripts: l.exec.Len()}
+}
+
+// Close implements Pool. Passes that wait for a place end with ErrClosed.
+func (l *Local) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		for _, w := range l.queue {
+			close(w)
+		}
+		l.queue = nil
+		if l.free == l.places {
+			close(l.idle)
+		}
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter takes a place, after those who came before.
+func (l *Local) enter(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return ErrClosed
+	}
+	if l.free > 0 {
+		l.free--
+		l.mu.Unlock()
+		return nil
+	}
+	// A place is handed over by a send; Close closes the channel instead.
+	w := make(chan struct{}, 1)
+	l.queue = append(l.queue, w)
+	l.mu.Unlock()
+	select {
+	case _, ok := <-w:
+		if !ok {
+			return ErrClosed
+		}
+		return nil
+	case <-ctx.Done():
+		l.abandon(w)
+		return context.Cause(ctx)
+	}
+}
+
+// abandon leaves the queue; a place that was handed over meanwhile goes on.
+func (l *Local) abandon(w chan struct{}) {
+	l.mu.Lock()
+	for i, other := range l.queue {
+		if other == w {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			l.mu.Unlock()
+			return
+		}
+	}
+	l.mu.Unlock()
+	if _, ok := <-w; ok {
+		l.leave()
+	}
+}
+
+// leave hands the place to who waits longest.
+func (l *Local) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) > 0 {
+		w := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		w <- struct{}{}
+		return
+	}
+	l.free++
+	if l.closed && l.free == l.places {
+		close(l.idle)
+	}
+}
