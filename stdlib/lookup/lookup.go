@@ -1,0 +1,56 @@
+// Package lookup declares the built-ins that find people and conversations.
+// They are effects: the server answers from its cache, or asks Slack.
+package lookup
+
+import (
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/stdlib/internal/declare"
+)
+
+// Builtins returns the declarations of the module.
+func Builtins() []*runtime.Builtin {
+	return []*runtime.Builtin{
+		find("user", "Find a person.", "Id, e-mail address, or @name.",
+			"result: `.ok`, `.error`, and the fields of Slack's user (`.id`, `.name`, `.profile`, …)",
+			runtime.Example{Star: `user("ann@example.com")`, Want: `{"effect":"user","args":{"id":"ann@example.com"}}`},
+			runtime.Example{Star: `user("<@U1|ann>")`, Want: `{"effect":"user","args":{"id":"U1"}}`},
+			runtime.Example{Star: `user("")`, Fails: true, Want: "id is empty"}),
+		find("channel", "Find a conversation.", "Id, or name with or without #.",
+			"result: `.ok`, `.error`, and the fields of Slack's conversation (`.id`, `.name`, `.topic`, …)",
+			runtime.Example{Star: `channel("#general")`, Want: `{"effect":"channel","args":{"id":"#general"}}`},
+			runtime.Example{Star: `channel("<#C1|general>")`, Want: `{"effect":"channel","args":{"id":"C1"}}`}),
+	}
+}
+
+func find(name, doc, param, result string, ex ...runtime.Example) *runtime.Builtin {
+	return &runtime.Builtin{
+		Name: name, Doc: doc, Long: "Answers come from a cache that Slack's events keep fresh. Unknown: `.ok` is False.",
+		Params: []runtime.Param{declare.Arg("id", runtime.TString, param+" A mention in Slack's markup is understood.")},
+		Result: result, Purity: runtime.Asks, Since: declare.Since, Repeat: "Repeated after a crash: it only reads.",
+		Examples: ex,
+		Fn: func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+			id := unwrap(a.Text("id"))
+			if id == "" || id == "#" || id == "@" {
+				return nil, declare.Hint("", "%s: id is empty", name)
+			}
+			if len(id) > 255 {
+				return nil, declare.Hint("", "%s: id has %d bytes, the limit is 255", name, len(id))
+			}
+			return x.Do(name, runtime.NewDict("id", id))
+		},
+	}
+}
+
+// unwrap takes the id out of <@U1|name> and <#C1|name>.
+func unwrap(s string) string {
+	if len(s) < 4 || s[0] != '<' || s[len(s)-1] != '>' || (s[1] != '@' && s[1] != '#') {
+		return s
+	}
+	s = s[2 : len(s)-1]
+	for i := range len(s) {
+		if s[i] == '|' {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -1,0 +1,201 @@
+// Package on declares the built-ins that register rules: on.message and its
+// like. They compute nothing: a call is recorded as {name, arguments}, and
+// engine/rules checks patterns, routes and schedules, which it can do with the
+// position of each argument.
+//
+//	Builtins   on.message … on.error
+//	options    the keyword options that every rule takes
+package on
+
+import (
+	"slices"
+
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/stdlib/internal/declare"
+)
+
+// Builtins returns the declarations of the module.
+func Builtins() []*runtime.Builtin {
+	return slices.Concat(messages(), interactions(), others())
+}
+
+// rule declares one registration: its own parameters, then the handler's
+// options, then those of every rule.
+func rule(name, doc, long string, params []runtime.Param, ex ...runtime.Example) *runtime.Builtin {
+	return &runtime.Builtin{
+		Name: "on." + name, Doc: doc, Long: long, Params: append(params, options(name)...),
+		Result: "None", Purity: runtime.Register, Since: declare.Since, Examples: ex,
+	}
+}
+
+func handler(doc string) runtime.Param { return declare.Arg("fn", runtime.TFunc, doc) }
+
+// options are those of every rule; absent, threads and edits concern messages alone.
+func options(kind string) []runtime.Param {
+	const names = runtime.TString | runtime.TList
+	opts := []runtime.Param{
+		declare.Key("name", runtime.TString, nil, "Name of the rule in logs, metrics and help; the name of the function if left out."),
+		declare.Key("help", runtime.TString, nil, "One line about the rule for people who ask the bot for help."),
+		declare.Key("channels", names, nil, "Only in these channels: `#name` or id."),
+		declare.Key("users", names, nil, "Only for these people, by id."),
+		declare.Key("teams", names, nil, "Only in these workspaces: configured names or ids."),
+		declare.Key("bots", names, nil, "Only for these of the configured bots."),
+		declare.Key("when", runtime.TFunc, nil, "A function of the event; the rule runs only if it returns something true."),
+		declare.Key("priority", runtime.TInt, int64(0), "Rules with a higher priority run first."),
+		declare.Key("stop", runtime.TBool, false, "If this rule matches, none after it runs."),
+		declare.Key("from_bots", runtime.TBool, false, "Also for what other bots do."),
+		declare.Key("cooldown", runtime.TDuration, nil, "After a run, ignore matches in the same conversation for so long."),
+		declare.Key("timeout", runtime.TDuration, nil, "A run may take so long in all, waits for people left out."),
+		declare.Key("hosts", names, nil, "The only hosts that the rule's http_ calls may reach."),
+		declare.Key("owner", runtime.TString, nil, "Who looks after the rule; named where its failures are shown."),
+		declare.Key("dry_run", runtime.TBool, false, "Effects are recorded and answered with ok, not performed."),
+		declare.Key("enabled", runtime.TBool, true, "False switches the rule off."),
+	}
+	if kind == "message" || kind == "mention" {
+		opts = append(opts,
+			declare.Key("threads", runtime.TBool, false, "Also for messages in threads; mentions are seen there anyway."),
+			declare.Key("edits", runtime.TBool, false, "Also when a message is changed so that its text differs."),
+			declare.Key("absent", runtime.TBool, false, "Fire when the pattern is not found."),
+		)
+	}
+	return opts
+}
+
+func messages() []*runtime.Builtin {
+	const pattern = runtime.TString | runtime.TRegexp
+	return []*runtime.Builtin{
+		rule("message", "Run a function on every message whose text matches a regular expression.",
+			"Sees what people write outside threads; own messages, other bots, edits and Slackbot are skipped unless an option asks for them. "+
+				"The groups of the expression are in `e.match`. A returned text is posted to the conversation.",
+			[]runtime.Param{
+				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text; `(?i)` ignores case."),
+				handler("Called with the event."),
+			},
+			runtime.Example{
+				Star: "def greet(e):\n    return \"hello <@%s>\" % e.user\non.message(\"(?i)^hello\", greet, channels=[\"#general\"])",
+				Lua:  "local function greet(e) return \"hello <@\" .. e.user .. \">\" end\non.message(\"(?i)^hello\", greet, {channels = {\"#general\"}})",
+			},
+			runtime.Example{
+				Star: "on.message(\"hi\", lambda e: \"hi\", chanels=[\"#general\"])", Fails: true, Want: "channels",
+				Lua: "on.message(\"hi\", function(e) return \"hi\" end, {chanels = {\"#general\"}})",
+			}),
+		rule("mention", "Run a function on messages addressed to the bot: they begin with its mention, or are direct messages.",
+			"The mention is cut off before the expression is tried.",
+			[]runtime.Param{
+				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text after the mention."),
+				handler("Called with the event."),
+			},
+			runtime.Example{
+				Star: "def deploy(e):\n    return \"deploying \" + e.match[\"app\"]\non.mention(\"^deploy (?P<app>[a-z]+)$\", deploy)",
+				Lua:  "on.mention(\"^deploy (?P<app>[a-z]+)$\", function(e) return \"deploying \" .. e.match.app end)",
+			}),
+	}
+}
+
+func interactions() []*runtime.Builtin {
+	const id = runtime.TString | runtime.TRegexp
+	fn := handler("Called with the event.")
+	return []*runtime.Builtin{
+		rule("command", "Answer a slash command.", "What the function returns is shown to the user: text, or a dict with `text`, `blocks` and `response_type`.",
+			[]runtime.Param{
+				declare.Arg("command", runtime.TString, "The command with its slash."), fn,
+				declare.Key("args", runtime.TString, nil, "Grammar of the arguments, such as `<app> [env=staging|prod] [--dry-run]`; they are in `e.args`, and a line that does not fit is answered with the usage."),
+			},
+			runtime.Example{
+				Star: "def deploy(e):\n    return \"deploying \" + e.args.app\non.command(\"/deploy\", deploy, args=\"<app> [env=staging|prod]\")",
+				Lua:  "on.command(\"/deploy\", function(e) return \"deploying \" .. e.args.app end, {args = \"<app> [env=staging|prod]\"})",
+			}),
+		rule("action", "Run a function when a button, select or other element of a message or view is used.", "",
+			[]runtime.Param{
+				declare.Arg("id", id, "The `action_id`; with any of `^$*+?()[]{}|\\` in it, or made by `re.compile`, it is a regular expression."), fn,
+				declare.Key("block", runtime.TString, nil, "Only in the block of this `block_id`."),
+			},
+			runtime.Example{
+				Star: "on.action(\"approve\", lambda e: respond(\"approved\", replace=True))",
+				Lua:  "on.action(\"approve\", function(e) return respond(\"approved\", {replace = true}) end)",
+			},
+			runtime.Example{
+				Star: "on.action(re.compile(\"approve_[0-9]+\"), lambda e: None, block=\"votes\")",
+				Lua:  "on.action(re.compile(\"approve_[0-9]+\"), function(e) end, {block = \"votes\"})",
+			}),
+		rule("view", "Answer the submission of a modal.", "Return `ui.errors`, `ui.replace`, `ui.push` or `ui.clear`; nothing closes the modal.",
+			[]runtime.Param{declare.Arg("callback_id", id, "The `callback_id` of the view, exactly, or a pattern made by `re.compile`."), fn},
+			runtime.Example{
+				Star: "def save(e):\n    if not e.values[\"name\"]:\n        return ui.errors({\"name\": \"Who?\"})\non.view(\"person\", save)",
+				Lua:  "on.view(\"person\", function(e) if not e.values.name then return ui.errors({name = \"Who?\"}) end end)",
+			}),
+		rule("view_closed", "Run a function when a modal with `notify_on_close` is dismissed.", "",
+			[]runtime.Param{declare.Arg("callback_id", id, "The `callback_id` of the view, exactly, or a pattern made by `re.compile`."), fn},
+			runtime.Example{
+				Star: "on.view_closed(\"person\", lambda e: dm(e.user, \"Another time, then.\"))",
+				Lua:  "on.view_closed(\"person\", function(e) return dm(e.user, \"Another time, then.\") end)",
+			}),
+		rule("shortcut", "Run a function for a global or message shortcut.", "",
+			[]runtime.Param{declare.Arg("callback_id", id, "The `callback_id` of the shortcut, exactly, or a pattern made by `re.compile`."), fn},
+			runtime.Example{
+				Star: "on.shortcut(\"new_ticket\", lambda e: open_modal(ui.modal(\"New ticket\", [ui.section(\"Hello\")])))",
+				Lua:  "on.shortcut(\"new_ticket\", function(e) return open_modal(ui.modal(\"New ticket\", {ui.section(\"Hello\")})) end)",
+			}),
+		rule("options", "Answer an external select with its options.", "`e.options_query` is what was typed. Return a list of `ui.option`; of more than 100 the first 100 are used.",
+			[]runtime.Param{declare.Arg("action_id", id, "The `action_id` of the select, exactly, or a pattern made by `re.compile`."), fn},
+			runtime.Example{
+				Star: "on.options(\"city\", lambda e: [ui.option(c) for c in [\"Oslo\", \"Paris\"] if c.startswith(e.options_query)])",
+				Lua:  "on.options(\"city\", function(e) return {ui.option(\"Oslo\"), ui.option(\"Paris\")} end)",
+			}),
+	}
+}
+
+func others() []*runtime.Builtin {
+	fn := handler("Called with the event.")
+	return []*runtime.Builtin{
+		rule("reaction", "Run a function when an emoji is put on a message.", "",
+			[]runtime.Param{
+				declare.Arg("emoji", runtime.TString|runtime.TRegexp, "Name of the emoji, with or without colons, or an RE2 expression."), fn,
+				declare.Key("removed", runtime.TBool, false, "Fire when the emoji is taken away instead."),
+			},
+			runtime.Example{
+				Star: "on.reaction(\"eyes\", lambda e: reply(\"I see it too\"))",
+				Lua:  "on.reaction(\"eyes\", function(e) return reply(\"I see it too\") end)",
+			}),
+		rule("home", "Run a function when somebody opens the app's home.", "",
+			[]runtime.Param{fn},
+			runtime.Example{
+				Star: "on.home(lambda e: publish_home(ui.home([ui.header(\"Welcome\")])))",
+				Lua:  "on.home(function(e) return publish_home(ui.home({ui.header(\"Welcome\")})) end)",
+			}),
+		rule("event", "Run a function on any event of Slack by its type.", "`\"*\"` sees every stored event of every kind; `\"starling.socket\"` the life of the socket connections.",
+			[]runtime.Param{declare.Arg("type", runtime.TString, "Slack's name of the event, such as `team_join`, or `*`."), fn},
+			runtime.Example{
+				Star: "on.event(\"team_join\", lambda e: dm(e.user, \"Welcome!\"))",
+				Lua:  "on.event(\"team_join\", function(e) return dm(e.user, \"Welcome!\") end)",
+			}),
+		rule("webhook", "Answer HTTP requests from outside Slack.", "What the function returns is the answer: text, a dict as JSON, or `http_reply`. Without `secret` or `open=True` the rule is refused.",
+			[]runtime.Param{
+				declare.Arg("route", runtime.TString, "Method and path; parts in braces become `e.params`: `{name}` `{n:int}` `{x:float}` `{p:path}` `{u:uuid}`."), fn,
+				declare.Key("form_param", runtime.TString, nil, "`e.form` is this parameter of the form, decoded if it is JSON; a request without it is refused."),
+				declare.Key("raw", runtime.TBool, false, "Do not decode the body; `e.body` is all there is."),
+				declare.Key("secret", runtime.TText, nil, "The shared secret that requests must prove to know."),
+				declare.Key("signature", runtime.TString, nil, "How they prove it: `github` is X-Hub-Signature-256."),
+				declare.Key("open", runtime.TBool, false, "Anybody may call this route."),
+			},
+			runtime.Example{
+				Star: "def pushed(e):\n    post(\"#code\", \"push to \" + e.params.repo)\non.webhook(\"POST /hooks/gh/{repo}\", pushed, secret=secret(\"GH\"), signature=\"github\")",
+				Lua:  "on.webhook(\"POST /hooks/gh/{repo}\", function(e) post(\"#code\", \"push to \" .. e.params.repo) end, {secret = secret(\"GH\"), signature = \"github\"})",
+			}),
+		rule("schedule", "Run a function at set times.", "`e.scheduled_at` is the time that was due.",
+			[]runtime.Param{
+				declare.Arg("schedule", runtime.TString, "A cron line of five fields, or `every 10m`."), fn,
+				declare.Key("tz", runtime.TString, "UTC", "Time zone of the cron line, such as `Europe/Berlin`."),
+			},
+			runtime.Example{
+				Star: "on.schedule(\"0 9 * * MON-FRI\", lambda e: post(\"#team\", \"Stand-up!\"), tz=\"Europe/Berlin\")",
+				Lua:  "on.schedule(\"0 9 * * MON-FRI\", function(e) post(\"#team\", \"Stand-up!\") end, {tz = \"Europe/Berlin\"})",
+			}),
+		rule("error", "Run a function when a run of this script fails.", "`e.error` tells the message, the position and the run.",
+			[]runtime.Param{handler("Called with the failure.")},
+			runtime.Example{
+				Star: "on.error(lambda e: post(\"#bot-trouble\", \"a rule failed\"))",
+				Lua:  "on.error(function(e) post(\"#bot-trouble\", \"a rule failed\") end)",
+			}),
+	}
+}
