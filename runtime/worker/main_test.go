@@ -1,0 +1,296 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/worker"
+)
+
+// The test binary is its own worker: started with the argument "worker" it
+// serves the language below. With "parent" it is a server that a test kills.
+func TestMain(m *testing.M) {
+	switch {
+	case worker.IsChild(os.Args):
+		os.Exit(worker.Main(lang{}))
+	case len(os.Args) == 2 && os.Args[1] == "parent":
+		parent()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// lang is a language of one command, in the source for loading and in
+// Call.Input for running. It does what a script should not be able to.
+type lang struct{}
+
+func (lang) Name() string { return "test" }
+func (lang) Ext() string  { return ".test" }
+
+func (lang) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limits) (runtime.Module, *runtime.Manifest, error) {
+	src := string(b.Files[b.Main])
+	first, _, _ := strings.Cut(src, "\n")
+	switch {
+	case first == "fault":
+		return nil, nil, runtime.Errors{
+			{Kind: runtime.SyntaxError, Msg: "bad", Pos: runtime.Position{Path: b.Main, Line: 1}},
+			{Kind: runtime.NameError, Msg: "worse"},
+		}
+	case first == "missing":
+		return nil, &runtime.Manifest{Missing: []runtime.Missing{{Name: "x", Path: "x.test"}}}, nil
+	case first == "refuse":
+		return nil, nil, errors.New("not today")
+	case first == "panic":
+		panic("at load")
+	case strings.HasPrefix(first, "run "):
+		if r := do(ctx, first[4:], &runtime.Call{Limits: lim}); r.Err != nil {
+			return nil, nil, runtime.Errors{r.Err}
+		}
+	}
+	return module{src}, &runtime.Manifest{
+		Registrations: []runtime.Registration{{
+			Name: "on.test",
+			Args: runtime.NewDict("handler", runtime.Func{Index: 7, Name: "seven", Pos: runtime.Position{Path: b.Main, Line: 2, Col: 1}}),
+		}},
+	}, nil
+}
+
+type module struct{ src string }
+
+func (m module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
+	if string(c.Input) == "source" {
+		return done(m.src)
+	}
+	return do(ctx, string(c.Input), c)
+}
+
+func done(v runtime.Value) *runtime.Reply {
+	return &runtime.Reply{Status: runtime.Done, Return: v, Steps: 1}
+}
+
+// held is what a careless native library keeps between passes.
+var held [][]byte
+
+func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
+	verb, rest, _ := strings.Cut(cmd, " ")
+	switch verb {
+	case "echo":
+		return done(rest)
+	case "pid":
+		return done(int64(os.Getpid()))
+	case "spin":
+		for { //nolint:staticcheck // what it is for
+		}
+	case "soft":
+		<-ctx.Done()
+		return &runtime.Reply{Status: runtime.Failed, Err: &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitDeadline, Msg: "soft"}}
+	case "bomb":
+		for {
+			held = append(held, dirty(16<<20))
+		}
+	case "hold":
+		n, _ := strconv.Atoi(rest)
+		held = append(held, dirty(n<<20))
+		return done(int64(n))
+	case "deepstack":
+		return done(int64(recurse(1)))
+	case "exit":
+		os.Exit(3)
+	case "once": // dies the first time, as if an earlier pass had left a trap
+		f, err := os.Open(rest)
+		if err != nil {
+			return done("alive")
+		}
+		_ = f.Close()
+		_ = os.Remove(rest)
+		os.Exit(4)
+	case "send":
+		b, _ := strconv.Unquote(rest)
+		_, _ = syscall.Write(3, []byte(b))
+		select {}
+	case "close":
+		_ = syscall.Close(3)
+		select {}
+	case "panic":
+		panic(rest)
+	case "deep":
+		var v runtime.Value = int64(1)
+		for range 40 {
+			v = runtime.List{v}
+		}
+		return done(v)
+	case "large":
+		n, _ := strconv.Atoi(rest)
+		return done(strings.Repeat("x", n))
+	case "effects":
+		n, _ := strconv.Atoi(rest)
+		r := &runtime.Reply{Status: runtime.Suspended}
+		for i := range n {
+			r.Effects = append(r.Effects, runtime.Effect{Step: len(c.Results) + i + 1, Kind: "post", Args: runtime.NewDict("text", "hi")})
+		}
+		return r
+	case "limits":
+		return done(fmt.Sprintf("%d %v %d %d %d", c.Limits.Steps, c.Limits.Deadline, c.Limits.Memory, c.Limits.Effects, c.Limits.Output))
+	case "fds":
+		return done(list("/proc/self/fd"))
+	case "read":
+		b, err := os.ReadFile(rest)
+		if err != nil {
+			return done(err.Error())
+		}
+		return done(string(b))
+	case "env":
+		return done(strings.Join(os.Environ(), "\n"))
+	case "write":
+		err := os.WriteFile(rest, []byte("data"), 0o600)
+		return done(fmt.Sprint(err))
+	case "sleep":
+		d, _ := time.ParseDuration(rest)
+		time.Sleep(d)
+		return done("slept")
+	case "none":
+		return nil
+	}
+	return &runtime.Reply{Status: runtime.Failed, Err: &runtime.Error{Kind: runtime.RunError, Msg: "what is " + verb + "?"}}
+}
+
+func dirty(n int) []byte {
+	b := make([]byte, n)
+	for i := 0; i < n; i += 4096 {
+		b[i] = 1
+	}
+	return b
+}
+
+func recurse(n int) int {
+	var pad [1024]byte
+	pad[n%1024] = byte(n)
+	return recurse(n+1) + int(pad[(n+1)%1024])
+}
+
+func list(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for _, e := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		lines = append(lines, e.Name()+" "+target)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// frame makes the wire form of a frame, as a worker would send it.
+func frame(typ byte, payload string) string {
+	return string(binary.LittleEndian.AppendUint32(nil, uint32(len(payload)))) + string(typ) + payload
+}
+
+// newPool starts a pool that the test's end closes. The race detector
+// shadows memory, so the wall is further away with it.
+func newPool(t testing.TB, o worker.Options) *worker.Pool {
+	t.Helper()
+	if o.Memory == 0 {
+		o.Memory = memory
+	}
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
+	p, err := worker.New(o)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := p.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return p
+}
+
+func bundle(name, src string) *runtime.Bundle {
+	return runtime.NewBundle("test", name, map[string][]byte{name: []byte(src)}, nil)
+}
+
+func load(t testing.TB, p *worker.Pool, src string) runtime.Digest {
+	t.Helper()
+	b := bundle("a.test", src)
+	if _, err := p.Load(context.Background(), b); err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return b.Digest
+}
+
+func run(t testing.TB, p *worker.Pool, d runtime.Digest, cmd string) *runtime.Reply {
+	t.Helper()
+	r, err := p.Run(context.Background(), &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte(cmd), RunID: "r1"})
+	if err != nil {
+		t.Fatalf("Run %s: %v", cmd, err)
+	}
+	return r
+}
+
+// wantReturn runs cmd and compares what it returns.
+func wantReturn(t testing.TB, p *worker.Pool, d runtime.Digest, cmd string, want runtime.Value) {
+	t.Helper()
+	if r := run(t, p, d, cmd); r.Status != runtime.Done || r.Return != want {
+		t.Fatalf("run %s: got %v %v (err %v), want done %v", cmd, r.Status, r.Return, r.Err, want)
+	}
+}
+
+// wantError runs cmd and compares the kind and limit of its error.
+func wantError(t testing.TB, p *worker.Pool, d runtime.Digest, cmd string, kind runtime.ErrorKind, limit string) *runtime.Error {
+	t.Helper()
+	r := run(t, p, d, cmd)
+	if r.Status != runtime.Failed || r.Err == nil {
+		t.Fatalf("run %s: got %v %v, want failed", cmd, r.Status, r.Return)
+	}
+	if r.Err.Kind != kind || r.Err.Limit != limit {
+		t.Fatalf("run %s: got %s %q (%v), want %s %q", cmd, r.Err.Kind, r.Err.Limit, r.Err, kind, limit)
+	}
+	return r.Err
+}
+
+// eventually polls for what real processes do in their own time.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within 5 s", what)
+		}
+	}
+}
+
+// parent is a server with two spinning workers. It prints their pids.
+func parent() {
+	p, err := worker.New(worker.Options{Workers: 2, Memory: memory, Limits: runtime.Limits{Deadline: time.Minute}})
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	b := bundle("a.test", "x")
+	if _, err := p.Load(context.Background(), b); err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	for range 2 {
+		go func() { _, _ = p.Run(context.Background(), &runtime.Call{Script: b.Digest, Input: []byte("spin")}) }()
+	}
+	for p.Stats().Busy < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("ready")
+	select {}
+}

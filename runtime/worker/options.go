@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	goruntime "runtime"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Arg is the argument that makes a program a worker: see IsChild.
+const Arg = "worker"
+
+// IsChild reports whether args (os.Args) ask for a worker. A program that
+// uses New without Options.Command calls it first of all in main, and if it is
+// true exits with what Main returns.
+func IsChild(args []string) bool { return len(args) == 2 && args[1] == Arg }
+
+// Options of a Pool. The zero value is ready for use.
+type Options struct {
+	// Command is the argv of a worker. Empty: this program with the argument Arg.
+	Command []string
+	// Env is the worker's environment; nothing else is passed on.
+	Env []string
+	// Workers is the number of passes that run at the same time.
+	// 0 means GOMAXPROCS.
+	Workers int
+	// Burst is the number of further workers that may stand in for workers held
+	// up by a long pass (over 10 ms) while others wait. 0 means four times
+	// Workers, at most 16; negative means none.
+	Burst int
+	// Spare is the number of workers kept ready to replace one that ends.
+	// 0 means one; negative means none.
+	Spare int
+	// Limits apply to loading, and to passes whose Call leaves them zero.
+	Limits runtime.Limits
+	// Memory is the bytes that a worker may grow by after its start.
+	// 0 means Limits.Memory. Below 128 MB ordinary scripts begin to die.
+	Memory int64
+	// Grace is the time beyond the deadline that a worker has to end a pass
+	// with an error of its own before it is killed. 0 means 25 ms.
+	Grace time.Duration
+	// Recycle tells when a worker is replaced though nothing is wrong.
+	Recycle Recycle
+	// Modules is the number of compiled scripts that a worker keeps.
+	// 0 means 1,024.
+	Modules int
+	// Logger gets kills, crashes and failed starts. nil means none.
+	Logger *slog.Logger
+}
+
+// Recycle bounds the life of a worker.
+type Recycle struct {
+	// Events is the number of passes and loads. 0 means 20,000.
+	Events int
+	// Heap is the bytes in use after a pass. 0 means a quarter of the memory.
+	Heap int64
+}
+
+const (
+	// stallAfter is how long a pass holds its worker before another worker
+	// may stand in. A usual pass takes under a millisecond.
+	stallAfter = 10 * time.Millisecond
+	// shrinkAfter is how long a stand-in is kept without work.
+	shrinkAfter = time.Second
+	// readyWithin is how long a worker may take from its start until it is
+	// ready: usually 3 ms, but the machine may be loaded.
+	readyWithin = 10 * time.Second
+	// cancelGrace is what is left to a pass whose caller has gone.
+	cancelGrace = 10 * time.Millisecond
+	// loadsAhead and bytesAhead bound the loads written to one worker at once.
+	// Within bytesAhead the write fits the socket's buffer and cannot block.
+	loadsAhead = 32
+	bytesAhead = 64 << 10
+)
+
+// withDefaults fills what is left zero.
+func (o Options) withDefaults() (Options, error) {
+	if len(o.Command) == 0 {
+		exe, err := os.Executable()
+		if err != nil {
+			return o, fmt.Errorf("find own executable: %w", err)
+		}
+		o.Command = []string{exe, Arg}
+		// Unlike the path, this link still means the running program after the
+		// file was replaced by another version.
+		if _, err := os.Stat(selfExe); err == nil {
+			o.Command[0] = selfExe
+		}
+	}
+	if o.Workers < 0 || o.Memory < 0 || o.Grace < 0 || o.Modules < 0 || o.Recycle.Events < 0 || o.Recycle.Heap < 0 {
+		return o, errors.New("workers, memory, grace, modules and recycle must not be negative")
+	}
+	o.Limits = o.Limits.OrDefault()
+	o.Workers = orInt(o.Workers, goruntime.GOMAXPROCS(0))
+	o.Burst = max(0, orInt(o.Burst, min(4*o.Workers, 16)))
+	o.Spare = max(0, orInt(o.Spare, 1))
+	o.Modules = orInt(o.Modules, 1024)
+	o.Recycle.Events = orInt(o.Recycle.Events, 20_000)
+	if o.Memory == 0 {
+		o.Memory = o.Limits.Memory
+	}
+	if o.Recycle.Heap == 0 {
+		o.Recycle.Heap = o.Memory / 4
+	}
+	if o.Grace == 0 {
+		o.Grace = 25 * time.Millisecond
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+func orInt(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}
+
+// fill replaces the zero fields of a call's limits by those of the pool.
+func fill(l, def runtime.Limits) runtime.Limits {
+	if l.Steps == 0 {
+		l.Steps = def.Steps
+	}
+	if l.Deadline == 0 {
+		l.Deadline = def.Deadline
+	}
+	if l.Memory == 0 {
+		l.Memory = def.Memory
+	}
+	if l.Effects == 0 {
+		l.Effects = def.Effects
+	}
+	if l.Output == 0 {
+		l.Output = def.Output
+	}
+	if l.Source == 0 {
+		l.Source = def.Source
+	}
+	return l
+}

@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// ending is why a worker ends.
+type ending uint8
+
+const (
+	endNone      ending = iota
+	endDeadline         // its pass took too long: killed
+	endMemory           // it died for want of memory
+	endDied             // it died otherwise, by itself
+	endBadFrame         // it broke the protocol: killed
+	endAbandoned        // the caller of its pass has gone: killed
+	endRecycled         // it was old or full
+	endRetired          // it was one too many
+	endClosed           // the pool was closed
+	endNotReady         // it did not start in time: killed
+)
+
+// String returns the reason for a log.
+func (e ending) String() string {
+	return [...]string{
+		"none", "deadline", "out of memory", "crash", "bad frame", "caller gone", "recycled", "not needed", "pool closed", "not ready in time",
+	}[e]
+}
+
+// condemn takes a worker out of the pool, kills its process and settles what
+// it leaves: the oldest flight is to blame or is tried again, the others go back
+// to the head of their queues. The worker's reader reaps it. p.mu is held.
+func (p *Pool) condemn(w *worker, why ending) {
+	if w.end != endNone {
+		return
+	}
+	w.end = why
+	w.timer.Stop()
+	delete(p.all, w)
+	switch w.state {
+	case spare:
+		p.spares = slices.DeleteFunc(p.spares, func(x *worker) bool { return x == w })
+	case idle:
+		p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+		p.live--
+	case busy:
+		p.live--
+	}
+	switch why {
+	case endDeadline:
+		p.stats.Killed++
+	case endMemory, endDied, endBadFrame:
+		p.stats.Died++
+	case endRecycled, endAbandoned:
+		p.stats.Recycled++
+	}
+	_ = w.cmd.Process.Kill()
+	flights := w.flights
+	w.flights = nil
+	if len(flights) > 0 {
+		head := flights[0].t
+		for i := len(flights) - 1; i > 0; i-- {
+			if t := flights[i].t; t != head {
+				p.requeue(t)
+			}
+		}
+		w.culprit = head
+		p.judge(w, flights[0], why)
+	}
+	p.checkDrained()
+}
+
+// requeue puts an innocent task back where it came from.
+func (p *Pool) requeue(t *task) {
+	t.worker = nil
+	switch {
+	case t.settled:
+	case p.closed:
+		t.fail(runtime.ErrClosed)
+	case t.load:
+		p.loads.pushFront(t)
+	default:
+		p.runs.pushFront(t)
+	}
+}
+
+// judge decides on the flight that a worker was working on when it ended.
+//
+// A deadline is the pass's own doing. So is memory, if the pass found the
+// worker empty. Any other death may have been prepared by an earlier pass:
+// this one is innocent until a fresh worker has died under it as well.
+func (p *Pool) judge(w *worker, f flight, why ending) {
+	t := f.t
+	took := time.Since(w.headSince)
+	what := "the pass"
+	if t.load || f.preload {
+		what = "the top level of the script"
+	}
+	switch {
+	case t.settled:
+	case why == endClosed, why == endAbandoned:
+		t.fail(runtime.ErrClosed)
+	case why == endDeadline:
+		t.blame(t.scriptError(runtime.LimitError, runtime.LimitDeadline,
+			fmt.Sprintf("%s took longer than %v and was stopped", what, t.limits.Deadline),
+			"the time is for the script's own work: look for a loop or a built-in on very large data"), took)
+	case why == endBadFrame:
+		t.blame(t.scriptError(runtime.InternalError, "", "the worker process sent nonsense and was stopped", ""), took)
+	case why == endMemory && (t.deaths > 0 || p.roomy(w)):
+		t.blame(t.scriptError(runtime.LimitError, runtime.LimitMemory,
+			fmt.Sprintf("%s needed more memory than %d MB and was stopped", what, p.memoryOf(t)>>20), ""), took)
+	case t.deaths > 0:
+		t.blame(t.scriptError(runtime.InternalError, "", "the worker process crashed, and so did a second one", ""), took)
+	case p.closed:
+		t.fail(runtime.ErrClosed)
+	default:
+		t.deaths++
+		t.worker = nil
+		p.retries.pushBack(t)
+	}
+}
+
+// roomy reports whether next to nothing of the worker's memory was in use
+// when it began.
+func (p *Pool) roomy(w *worker) bool { return w.fresh() || w.heap <= p.opt.Memory/16 }
+
+func (p *Pool) memoryOf(t *task) int64 { return min(t.limits.Memory, p.opt.Memory) }
