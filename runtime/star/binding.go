@@ -318,10 +318,10 @@ func (f *bound) unknownOption(p *pass, name string) error {
 	return f.errorf(p, name, hint, "unknown option %q", cut(name, 60))
 }
 
-// cut shortens s to n bytes at a character's edge.
+// cut shortens s to at most n bytes at a character's edge.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
+	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
 }

@@ -102,10 +102,19 @@ func (c *converter) value(v starlark.Value, depth int) (runtime.Value, error) {
 		return v.v, nil
 	case regexpValue:
 		return runtime.Regexp{Pattern: v.pattern}, nil
+	case *starlark.Builtin, *namespace:
+		return nil, &runtime.Error{Msg: "a built-in function cannot be passed on", Hint: "wrap it: lambda e: " + callableName(v) + "(…)"}
 	case *object:
 		return nil, &runtime.Error{Msg: "the " + v.Type() + " itself cannot be passed on", Hint: "pass the fields that are needed"}
 	}
 	return nil, fmt.Errorf("a %s cannot be passed on", typeName(v))
+}
+
+func callableName(v starlark.Value) string {
+	if c, ok := v.(starlark.Callable); ok {
+		return c.Name()
+	}
+	return "f"
 }
 
 func (c *converter) sequence(v starlark.Sequence, depth int) (runtime.Value, error) {
@@ -136,7 +145,7 @@ func (c *converter) dict(v *starlark.Dict, depth int) (runtime.Value, error) {
 		key, ok := k.(starlark.String)
 		if !ok {
 			return nil, &runtime.Error{
-				Msg:  fmt.Sprintf("a dict key is a %s, but only strings can be keys of what leaves the script", typeName(k)),
+				Msg:  fmt.Sprintf("a dict that leaves the script has strings as keys, and this has a key of type %s", typeName(k)),
 				Hint: "write str(key)",
 			}
 		}

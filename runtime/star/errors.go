@@ -33,7 +33,7 @@ func (p *pass) describe(err error) *runtime.Error {
 	case errors.As(err, &own):
 		e = *own
 	default:
-		e.Msg, e.Hint = explain(errorText(err))
+		e.Msg, e.Hint = explain(err.Error())
 	}
 	if e.Kind == "" {
 		e.Kind = runtime.RunError
@@ -59,7 +59,8 @@ func errorText(err error) string {
 	if errors.As(err, &own) {
 		return own.Msg
 	}
-	return err.Error()
+	msg, _ := explain(err.Error())
+	return msg
 }
 
 // frames are the script's own frames, outermost first.
@@ -87,6 +88,7 @@ func explain(msg string) (text, hint string) {
 	if m := didYouMean.FindStringSubmatch(msg); m != nil {
 		return m[1], m[2]
 	}
+	msg = strings.Replace(msg, "frozen hash table", "frozen dict", 1)
 	switch {
 	case strings.HasSuffix(msg, "called recursively"):
 		hint = "recursion is not possible: write a loop"
@@ -96,7 +98,7 @@ func explain(msg string) (text, hint string) {
 		hint = "str(x) makes text of a value"
 	case strings.HasPrefix(msg, "NoneType has no ."):
 		hint = "the value is None: test it first"
-	case strings.HasPrefix(msg, "cannot ") && strings.Contains(msg, "frozen"):
+	case strings.Contains(msg, "cannot ") && strings.Contains(msg, " frozen "):
 		hint = "what the top level of a file made cannot be changed by a handler: use kv for state"
 	}
 	return msg, hint

@@ -65,8 +65,8 @@ func (l *Language) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limi
 		return nil, nil, fmt.Errorf("load %s: configuration: %w", b.Main, err)
 	}
 	ld.unit(b.Main, runtime.Position{Path: b.Main})
-	if len(ld.errs) == 0 && len(ld.missing) == 0 {
-		ld.compile()
+	if len(ld.missing) == 0 {
+		ld.compile() // also beside files that do not parse: every problem at once
 	}
 	if len(ld.errs) > 0 {
 		return nil, nil, ld.problems()
@@ -229,7 +229,7 @@ func (ld *loader) checkMembers(u *unit) {
 		}
 		if ns := ld.namespaceOf(dot.X); ns != nil && ns.members[dot.Name.Name] == nil {
 			e := ns.unknown(dot.Name.Name)
-			ld.fail(e.Kind, position(dot.NamePos), e.Msg, e.Hint)
+			ld.fail(e.Kind, position(dot.Name.NamePos), e.Msg, e.Hint)
 		}
 		return true
 	})

@@ -103,6 +103,10 @@ func (p *pass) run(ctx context.Context, r *runtime.Reply) error {
 		return err
 	}
 	if r.Return, r.FromEffect, err = p.answer(v); err != nil {
+		var e *runtime.Error
+		if errors.As(err, &e) && e.Pos.IsZero() {
+			e.Pos = position(p.m.funcs[p.call.Func].Position())
+		}
 		return err
 	}
 	r.Status = runtime.Done

@@ -75,7 +75,7 @@ func (r *rewriter) target(e syntax.Expr) {
 		r.expr(&e.Y)
 	case *syntax.DotExpr:
 		r.expr(&e.X)
-		e.Dot = e.NamePos
+		e.Dot = e.Name.NamePos
 	}
 }
 
@@ -130,7 +130,7 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.expr(&e.X)
 	case *syntax.DotExpr:
 		r.expr(&e.X)
-		e.Dot = e.NamePos
+		e.Dot = e.Name.NamePos
 	case *syntax.CallExpr:
 		r.call(e)
 	case *syntax.BinaryExpr:
@@ -163,7 +163,7 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 	case *syntax.Ident:
 		e.Lparen = fn.NamePos
 	case *syntax.DotExpr:
-		e.Lparen = fn.NamePos
+		e.Lparen = fn.Name.NamePos
 	}
 	if r.registers(dottedName(e.Fn)) {
 		r.calls[position(e.Lparen)] = &callSite{start: start, args: append([]syntax.Expr(nil), e.Args...)}

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,6 +27,10 @@ func TestMain(m *testing.M) {
 		os.Exit(worker.Main(lang{}))
 	case len(os.Args) == 2 && os.Args[1] == "parent":
 		parent()
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "hardened" {
+		hardened()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -119,7 +125,7 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 		_, _ = syscall.Write(3, []byte(b))
 		select {}
 	case "close":
-		_ = syscall.Close(3)
+		_ = syscall.Shutdown(3, syscall.SHUT_RDWR)
 		select {}
 	case "panic":
 		panic(rest)
@@ -202,6 +208,9 @@ func newPool(t testing.TB, o worker.Options) *worker.Pool {
 	t.Helper()
 	if o.Memory == 0 {
 		o.Memory = memory
+	}
+	if o.Logger == nil && os.Getenv("WORKER_LOG") != "" {
+		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	if o.Workers == 0 {
 		o.Workers = 2
@@ -293,4 +302,38 @@ func parent() {
 	}
 	fmt.Println("ready")
 	select {}
+}
+
+// hardened is a server that was started with a descriptor it does not know
+// of, and whose workers still start once it is hardened.
+func hardened() {
+	if err := worker.HardenServer(); err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	out, _ := exec.Command("/bin/ls", "/proc/self/fd").Output()
+	if strings.Contains(string(out), "5") || len(strings.Fields(string(out))) > 4 {
+		fmt.Printf("inherited: %s\n", out)
+		return
+	}
+	p, err := worker.New(worker.Options{Workers: 1, Memory: memory})
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	b := bundle("a.test", "x")
+	if _, err := p.Load(context.Background(), b); err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat("/proc/self/environ", &st); err != nil || st.Uid != 0 {
+		fmt.Println("environ is readable", err)
+		return
+	}
+	if err := p.Close(context.Background()); err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	fmt.Println("ok")
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,7 +30,7 @@ type worker struct {
 	cmd    *exec.Cmd
 	conn   *os.File
 	raw    syscall.RawConn // of conn
-	stderr tail
+	stderr words
 
 	up    chan struct{} // closed when the worker is ready, or upErr is set
 	upErr error
@@ -253,25 +254,27 @@ func (w *worker) onTime() {
 // left if it ended by itself.
 func (p *Pool) reap(w *worker, cause error) {
 	_ = w.cmd.Process.Kill() // it may have closed the socket and live on
-	err := w.cmd.Wait()
+	_ = w.cmd.Wait()
 	_ = w.conn.Close()
-	words := w.stderr.String()
+	said := w.stderr.String()
 	p.mu.Lock()
 	up := w.state != starting
 	if w.end == endNone {
 		w.fault = cause
 		if cause == nil || cause == io.EOF || cause == io.ErrUnexpectedEOF {
-			w.fault = err
+			w.fault = errors.New(w.cmd.ProcessState.String())
 		}
 		switch {
-		case outOfMemory(words):
+		case errors.Is(cause, errFrame):
+			p.condemn(w, endBadFrame)
+		case outOfMemory(said):
 			p.condemn(w, endMemory)
 		default:
 			p.condemn(w, endDied)
 		}
 	}
 	if !up {
-		w.upErr = fmt.Errorf("start worker: ended before it was ready: %v: %s", w.fault, lastWords(words))
+		w.upErr = fmt.Errorf("start worker: ended before it was ready: %v: %s", w.fault, lastWords(said))
 		if w.end == endClosed {
 			w.upErr = runtime.ErrClosed
 		}
@@ -281,14 +284,14 @@ func (p *Pool) reap(w *worker, cause error) {
 	batches := p.schedule()
 	p.mu.Unlock()
 	send(batches)
-	w.report(words)
+	w.report(said)
 	if !up {
 		close(w.up)
 	}
 }
 
 // report logs an end that an operator should know of.
-func (w *worker) report(words string) {
+func (w *worker) report(said string) {
 	if w.end == endRetired || w.end == endRecycled || w.end == endClosed || w.end == endAbandoned {
 		return
 	}
@@ -302,7 +305,7 @@ func (w *worker) report(words string) {
 	if w.fault != nil {
 		attrs = append(attrs, slog.Any("err", w.fault))
 	}
-	if s := lastWords(words); s != "" {
+	if s := lastWords(said); s != "" {
 		attrs = append(attrs, slog.String("stderr", s))
 	}
 	w.pool.log.Warn("worker ended", attrs...)

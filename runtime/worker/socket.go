@@ -29,31 +29,24 @@ func socketPair() (server, worker *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "worker socket"), os.NewFile(uintptr(fds[1]), "server socket"), nil
 }
 
-// tail keeps the last 4 KB written to it: what a worker says on stderr is
-// what Go's runtime says when it gives up, and tells memory from a crash.
-type tail struct {
+// words keeps the first 4 KB written to it: what a worker says on stderr is
+// what Go's runtime says when it gives up, and its first line tells memory
+// from a crash. A trace of all goroutines follows, whatever GOTRACEBACK says.
+type words struct {
 	mu  sync.Mutex
 	buf []byte
 }
 
-const tailSize = 4 << 10
+const maxWords = 4 << 10
 
-func (t *tail) Write(b []byte) (int, error) {
+func (t *words) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := len(b)
-	if n >= tailSize {
-		t.buf = append(t.buf[:0], b[n-tailSize:]...)
-		return n, nil
-	}
-	if over := len(t.buf) + n - tailSize; over > 0 {
-		t.buf = t.buf[:copy(t.buf, t.buf[over:])]
-	}
-	t.buf = append(t.buf, b...)
-	return n, nil
+	t.buf = append(t.buf, b[:min(len(b), maxWords-len(t.buf))]...)
+	return len(b), nil
 }
 
-func (t *tail) String() string {
+func (t *words) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.buf)
