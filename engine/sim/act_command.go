@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"context"
+	"net/url"
+	"strings"
+)
+
+// Command is a slash command that a person gives.
+type Command struct {
+	User    string `json:"user"`
+	Channel string `json:"channel"`
+	Command string `json:"command"` // with its slash
+	Text    string `json:"text"`
+}
+
+// Command sends a slash command to the app, waits for the answer and shows
+// it. A failure is shown as Slack shows it and is no error.
+func (s *Server) Command(ctx context.Context, in Command) error {
+	e, c, err := s.commandEnvelope(in)
+	if err != nil {
+		return err
+	}
+	a := s.send(ctx, e, 0, "")
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a.reason != "" {
+		code := "dispatch_failed"
+		if a.reason == "http_timeout" {
+			code = "operation_timeout"
+		}
+		w.slackbotSays(c, in.User, in.Command+" failed with the error \""+code+"\"")
+		return nil
+	}
+	w.commandAnswer(c, in, a)
+	return nil
+}
+
+func (s *Server) commandEnvelope(in Command) (*envelope, *Channel, error) {
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u, c, err := w.actorIn(in.User, in.Channel)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.opt.CommandsURL == "" {
+		w.slackbotSays(c, u.ID, in.Command+" is not a valid command: no app is connected.")
+		return nil, nil, Code("no_app")
+	}
+	trigger := w.newTrigger(u.ID)
+	form := url.Values{
+		"token": {verificationToken}, "team_id": {w.team.ID}, "team_domain": {w.team.Domain},
+		"channel_id": {c.ID}, "channel_name": {c.commandName()}, "user_id": {u.ID}, "user_name": {u.Name},
+		"command": {in.Command}, "text": {w.markup(in.Text, true)}, "api_app_id": {w.app.ID},
+		"is_enterprise_install": {"false"}, "trigger_id": {trigger},
+		"response_url": {s.responseURL(hook{channel: c.ID, user: u.ID})},
+	}
+	body := []byte(form.Encode())
+	return &envelope{
+		id: "tr-" + trigger, kind: "slash_commands", typ: in.Command, url: s.opt.CommandsURL,
+		contentType: "application/x-www-form-urlencoded", body: body, shown: body,
+	}, c, nil
+}
+
+// slackbotSays shows a person something that comes from Slack itself.
+func (w *World) slackbotSays(c *Channel, user, text string) {
+	_, _ = w.post(c, Message{User: slackbot, Text: escaper.Replace(text), Viewer: user})
+}
+
+// commandAnswer shows what the app answered to a command at once.
+func (w *World) commandAnswer(c *Channel, in Command, a answer) {
+	body := strings.TrimSpace(string(a.body))
+	if body == "" {
+		return
+	}
+	reply := Block{"text": body}
+	if strings.HasPrefix(a.contentType, "application/json") {
+		reply = nil
+		if err := decode([]byte(body), &reply); err != nil {
+			w.slackbotSays(c, in.User, in.Command+" failed with the error \"invalid_command_response\"")
+			return
+		}
+	}
+	m, err := w.appMessage(args{values: reply})
+	if err != nil {
+		w.slackbotSays(c, in.User, in.Command+" failed with the error \"invalid_command_response\"")
+		return
+	}
+	if kind, _ := reply["response_type"].(string); kind != "in_channel" {
+		m.Viewer = in.User
+	}
+	_, _ = w.post(c, m)
+}
