@@ -252,14 +252,14 @@ func (v *View) form() runtime.Value {
 
 // IsForm and IsJSON tell what a Content-Type names, whatever its letter case
 // and parameters.
-func IsForm(contentType string) bool {
+func IsForm[T string | []byte](contentType T) bool {
 	return mediaType(contentType, "application/x-www-form-urlencoded")
 }
 
 // IsJSON reports whether a Content-Type names JSON.
-func IsJSON(contentType string) bool { return mediaType(contentType, "application/json") }
+func IsJSON[T string | []byte](contentType T) bool { return mediaType(contentType, "application/json") }
 
-func mediaType(s, want string) bool {
+func mediaType[T string | []byte](s T, want string) bool {
 	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
 		s = s[1:]
 	}

@@ -1,0 +1,260 @@
+// Command ackbench measures what an ack costs: acks per CPU-second of a signed
+// 1.2 KB event, for the whole server with its store, the same server with a
+// store that forgets, and bare fasthttp with and without the signature check.
+// Each contestant is a process of its own on 127.0.0.1, driven over keep-alive
+// connections in a closed loop; its CPU time is read from the kernel.
+// Contestants take turns, so that a machine whose speed drifts is fair to all;
+// figures are medians of the rounds, ratios are taken within a round.
+//
+//	go run ./engine/ingress/ackbench -rounds 5 -seconds 3 -connections 32
+package main
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const secret = "ackbench-signing-secret"
+
+var contestants = []string{"bare", "hmac", "nostore", "stored"}
+
+func main() {
+	serve := flag.String("serve", "", "be this contestant (internal)")
+	rounds := flag.Int("rounds", 5, "rounds")
+	seconds := flag.Float64("seconds", 3, "length of a measurement in seconds")
+	conns := flag.Int("connections", 32, "keep-alive connections")
+	dir := flag.String("dir", "", "directory for the store (default: a temporary one)")
+	flag.Parse()
+	if *serve != "" {
+		if err := contest(*serve, *dir); err != nil {
+			fmt.Fprintln(os.Stderr, "ackbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(*rounds, time.Duration(*seconds*float64(time.Second)), *conns, *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "ackbench:", err)
+		os.Exit(1)
+	}
+}
+
+// figure is one measurement of one contestant.
+type figure struct {
+	perSecond float64 // acks per second of wall time
+	cpu       float64 // microseconds of CPU per ack, after the process has gone quiet
+	p50, p99  time.Duration
+}
+
+func run(rounds int, length time.Duration, conns int, dir string) error {
+	results := map[string][]figure{}
+	for round := range rounds {
+		for _, name := range contestants {
+			f, err := measure(name, length, conns, dir)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			fmt.Printf("round %d  %-8s %8.0f acks/s  %6.1f us CPU  p50 %v  p99 %v\n", round+1, name, f.perSecond, f.cpu, f.p50.Round(time.Microsecond), f.p99.Round(time.Microsecond))
+			results[name] = append(results[name], f)
+		}
+	}
+	fmt.Printf("\n%-8s %10s %12s %14s %10s %10s\n", "", "acks/s", "us CPU/ack", "acks/CPU-s", "x bare", "x hmac")
+	for _, name := range contestants {
+		fs := results[name]
+		cpu := median(fs, func(i int) float64 { return fs[i].cpu })
+		fmt.Printf("%-8s %10.0f %12.1f %14.0f %10.2f %10.2f\n", name,
+			median(fs, func(i int) float64 { return fs[i].perSecond }), cpu, 1e6/cpu,
+			median(fs, func(i int) float64 { return fs[i].cpu / results["bare"][i].cpu }),
+			median(fs, func(i int) float64 { return fs[i].cpu / results["hmac"][i].cpu }))
+	}
+	return nil
+}
+
+func median(fs []figure, get func(int) float64) float64 {
+	v := make([]float64, len(fs))
+	for i := range fs {
+		v[i] = get(i)
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// measure starts a contestant, warms it up, drives it and reads its CPU time.
+func measure(name string, length time.Duration, conns int, dir string) (figure, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return figure{}, err
+	}
+	data, err := os.MkdirTemp(dir, "ackbench-")
+	if err != nil {
+		return figure{}, err
+	}
+	defer os.RemoveAll(data)
+	cmd := exec.Command(self, "-serve", name, "-dir", data)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return figure{}, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return figure{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return figure{}, err
+	}
+	defer func() { _ = stdin.Close(); _ = cmd.Wait() }() // its end of input is its signal to stop
+	addr, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		return figure{}, fmt.Errorf("start: %w", err)
+	}
+	addr = strings.TrimSpace(addr)
+	d := &driver{addr: addr, conns: conns}
+	if _, err := d.drive(time.Second); err != nil {
+		return figure{}, err
+	}
+	before := cpuTime(cmd.Process.Pid)
+	lat, err := d.drive(length)
+	if err != nil {
+		return figure{}, err
+	}
+	after := quietCPU(cmd.Process.Pid)
+	slices.Sort(lat)
+	return figure{
+		perSecond: float64(len(lat)) / length.Seconds(),
+		cpu:       float64((after - before).Microseconds()) / float64(len(lat)),
+		p50:       lat[len(lat)/2],
+		p99:       lat[len(lat)*99/100],
+	}, nil
+}
+
+// quietCPU reads the CPU time when it has stopped growing, so that work after
+// the last ack is counted.
+func quietCPU(pid int) time.Duration {
+	last := cpuTime(pid)
+	for range 50 {
+		time.Sleep(100 * time.Millisecond)
+		now := cpuTime(pid)
+		if now-last < 3*time.Millisecond {
+			return now
+		}
+		last = now
+	}
+	return last
+}
+
+// cpuTime is the user and system time of a process so far.
+func cpuTime(pid int) time.Duration {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(f[11])
+	sys, _ := strconv.Atoi(f[12])
+	return time.Duration(user+sys) * (time.Second / 100)
+}
+
+// driver sends signed events over keep-alive connections, one at a time each.
+type driver struct {
+	addr  string
+	conns int
+	next  atomic.Uint64
+}
+
+func (d *driver) drive(length time.Duration) ([]time.Duration, error) {
+	deadline := time.Now().Add(length)
+	lat := make([][]time.Duration, d.conns)
+	errs := make([]error, d.conns)
+	var wg sync.WaitGroup
+	for i := range d.conns {
+		wg.Go(func() { lat[i], errs[i] = d.connection(deadline) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.Concat(lat...), nil
+}
+
+func (d *driver) connection(deadline time.Time) ([]time.Duration, error) {
+	c, err := net.Dial("tcp", d.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	var lat []time.Duration
+	var buf []byte
+	for {
+		start := time.Now()
+		if start.After(deadline) {
+			return lat, nil
+		}
+		buf = request(buf[:0], start, d.next.Add(1))
+		if _, err := c.Write(buf); err != nil {
+			return nil, err
+		}
+		if err := readOK(r); err != nil {
+			return nil, err
+		}
+		lat = append(lat, time.Since(start))
+	}
+}
+
+var filler = strings.Repeat("lorem ipsum dolor sit amet ", 22)
+
+// request builds one signed event of about 1.2 KB with an id of its own.
+func request(buf []byte, now time.Time, n uint64) []byte {
+	body := fmt.Appendf(nil, `{"token":"x","team_id":"T0BENCH01","api_app_id":"A0BENCH01","event":{"type":"message","channel":"C0%06d","user":"U0BENCH01","text":"deploy api %d %s","ts":"1700000000.%06d","event_ts":"1700000000.%06d","channel_type":"channel","blocks":[{"type":"rich_text","block_id":"b","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"deploy api"}]}]}]},"type":"event_callback","event_id":"EvBENCH%d","event_time":1700000000,"authorizations":[{"enterprise_id":null,"team_id":"T0BENCH01","user_id":"U0BOT","is_bot":true,"is_enterprise_install":false}],"is_ext_shared_channel":false,"event_context":"4-abc"}`,
+		n%64, n, filler, n%1000000, n%1000000, n)
+	ts := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte("v0:" + ts + ":"))
+	mac.Write(body)
+	buf = fmt.Appendf(buf, "POST /slack/events HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nUser-Agent: Slackbot 1.0\r\nX-Slack-Request-Timestamp: %s\r\nX-Slack-Signature: v0=%s\r\nContent-Length: %d\r\n\r\n", ts, hex.EncodeToString(mac.Sum(nil)), len(body))
+	return append(buf, body...)
+}
+
+func readOK(r *bufio.Reader) error {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(line, "HTTP/1.1 200 ") {
+		return fmt.Errorf("answer %q", strings.TrimSpace(line))
+	}
+	length := 0
+	for {
+		if line, err = r.ReadString('\n'); err != nil {
+			return err
+		}
+		if line == "\r\n" {
+			break
+		}
+		if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "content-length") {
+			length, _ = strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	_, err = io.CopyN(io.Discard, r, int64(length))
+	return err
+}
