@@ -115,6 +115,7 @@ func ask(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	if err := checkHeaders(name, declare.Dict(a, "headers")); err != nil {
 		return nil, err
 	}
+	declare.Seconds(a.Dict, "timeout")
 	return x.Do(name, a.Dict)
 }
 

@@ -127,6 +127,7 @@ func ask(x *runtime.Context, a *runtime.Args, kind string, shared bool) (runtime
 		return nil, declare.Hint("kv.delete removes a key", "%s: ttl must be more than nothing", name)
 	}
 	d := a.Dict
+	declare.Seconds(d, "ttl")
 	for _, p := range []string{"value", "old", "new", "default"} {
 		v, given := a.Get(p)
 		if !given {

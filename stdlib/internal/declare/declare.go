@@ -109,6 +109,18 @@ func List(a *runtime.Args, name string) runtime.List {
 	return l
 }
 
+// Seconds replaces duration arguments by their seconds, so that an effect is
+// the same whichever way the script wrote them.
+func Seconds(d *runtime.Dict, names ...string) {
+	for _, n := range names {
+		if v, ok := d.Get(n); ok {
+			if dur, err := runtime.ToDuration(v); err == nil {
+				d.Set(n, dur.Seconds())
+			}
+		}
+	}
+}
+
 // Hint makes an error with advice for the author; the binding adds the position.
 func Hint(hint, format string, args ...any) error {
 	return &runtime.Error{Kind: runtime.RunError, Msg: fmt.Sprintf(format, args...), Hint: hint}
