@@ -46,7 +46,7 @@ func runID(e *event.Event, rule string) string {
 
 // add plans a run.
 func (a *activity) add(open openRun) *run {
-	r := &run{a: a, d: a.d, e: a.e, index: len(a.runs), openRun: open}
+	r := &run{a: a, d: a.d, e: a.e, index: len(a.runs), openRun: open, over: make(chan struct{})}
 	r.call = runtime.Call{
 		Script: open.Digest, Func: open.Func, When: open.When, RunID: open.ID,
 		Now: a.e.Received, Seed: seedOf(open.ID), Limits: a.d.Limits,
@@ -65,7 +65,7 @@ func (a *activity) addRecorded(open openRun, steps []step, end ended) {
 			r.inFlight = &steps[i]
 			break
 		}
-		r.call.Results = append(r.call.Results, runtime.StepResult{Hash: steps[i].Hash, Value: steps[i].Value, Err: steps[i].Err})
+		r.call.Results = append(r.call.Results, runtime.StepResult{Hash: steps[i].Hash, Kind: steps[i].Kind, Value: steps[i].Value, Err: steps[i].Err})
 		a.countResponse(steps[i].Kind)
 	}
 	if open.ErrorOf >= 0 && open.ErrorOf < len(a.runs) {
@@ -96,6 +96,8 @@ func (a *activity) start() {
 		if r.ended.Outcome == "" {
 			r.queue()
 			a.d.running.Go(r.work)
+		} else {
+			close(r.over)
 		}
 	}
 }
@@ -118,7 +120,7 @@ func (a *activity) open() {
 
 // durable writes entries, behind the first record, and waits for the disk.
 func (a *activity) durable(ctx context.Context, entries ...queue.Entry) error {
-	for _, r := range a.runs {
+	for _, r := range a.all() {
 		if err := a.d.ensureSource(ctx, r.Digest); err != nil && !errors.Is(err, runtime.ErrUnknownScript) {
 			a.d.Logger.Warn("keep the sources of a version", "script", r.Script, "err", err)
 		}
@@ -135,6 +137,7 @@ func (a *activity) end(r *run, end ended) {
 	a.left--
 	last, abandoned := a.left == 0, a.abandoned
 	a.mu.Unlock()
+	close(r.over)
 	entry := endEntry(r.index, end)
 	switch {
 	case !last:
@@ -149,7 +152,8 @@ func (a *activity) end(r *run, end ended) {
 }
 
 // abandon leaves a run for the next start.
-func (a *activity) abandon() {
+func (a *activity) abandon(r *run) {
+	close(r.over)
 	a.mu.Lock()
 	a.left--
 	a.abandoned = true
@@ -170,7 +174,7 @@ func (a *activity) putBack() {
 }
 
 func (a *activity) release() {
-	for _, r := range a.runs {
+	for _, r := range a.all() {
 		a.d.Rules.Release(r.Digest)
 	}
 }
@@ -185,7 +189,7 @@ func (a *activity) tellErrorRules(failed *run, cause *runtime.Error) {
 		open := openRun{
 			ID:   runID(a.e, failed.Rule+"\x00"+rule.ID),
 			Rule: rule.ID, Script: rule.Script, Digest: rule.Digest, Func: rule.Func, When: -1, Hosts: rule.Hosts,
-			DryRun: rule.DryRun, Limit: a.d.RunLimit, ErrorOf: failed.index,
+			DryRun: rule.DryRun, Limit: a.d.RunLimit, ErrorOf: failed.index, After: -1,
 		}
 		a.open()
 		a.mu.Lock()
@@ -212,4 +216,11 @@ func (a *activity) used() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.responses
+}
+
+// all returns the runs planned so far.
+func (a *activity) all() []*run {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.runs[:len(a.runs):len(a.runs)]
 }

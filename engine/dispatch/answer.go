@@ -171,13 +171,14 @@ func failureAnswer(e *event.Event, notice, run string) *event.Answer {
 
 // failureValue is what an on.error rule is given.
 func failureValue(r *run) runtime.Value {
-	f := r.a.runs[r.ErrorOf]
-	d := runtime.NewDict("run", f.ID, "rule", f.Rule, "script", f.Script,
+	f := r.a.all()[r.ErrorOf]
+	d := runtime.NewDict("run", f.ID, "rule", f.Rule, "script", f.Script, "error", nil,
 		"event", runtime.NewDict("id", r.e.ID, "kind", string(r.e.Kind), "type", r.e.Type, "team", r.e.Team,
 			"user", orNil(r.e.User), "channel", orNil(r.e.Channel), "text", orNil(r.e.Text)))
 	if r.cause != nil {
-		d.Fields = append(d.Fields, errorDict(r.cause).Fields...)
-		d.Set("detail", r.cause.Detail())
+		cause := errorDict(r.cause)
+		cause.Set("detail", r.cause.Detail())
+		d.Set("error", cause)
 	}
 	text, err := runtime.AppendJSON(nil, d)
 	if err != nil {

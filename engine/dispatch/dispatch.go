@@ -71,6 +71,10 @@ type Options struct {
 	// (default 20 s). What is not finished by then goes on at the next start.
 	Drain time.Duration
 
+	// Names makes the names of the event's channel and user known, for rules
+	// that go by them, and reports whether they are; without wait it only
+	// looks. May be nil.
+	Names func(ctx context.Context, e *event.Event, wait bool) bool
 	// Complete fills in what only the server knows of an event (the bot's
 	// user id, the bot's name) before it is stored. May be nil.
 	Complete func(*event.Event)
@@ -86,6 +90,7 @@ type Dispatcher struct {
 	Options
 	waiters   waiters
 	cooldowns cooldowns
+	lookups   lookups
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
 	// stop ends the context of runs under way when the drain is over.
@@ -218,7 +223,15 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 		d.running.Go(func() { d.resume(del, e) })
 		return
 	}
-	d.fresh(del, e)
+	set := d.Rules.Current()
+	if d.Names == nil || !(set.NeedsChannelNames() || set.NeedsUserNames()) {
+		d.fresh(del, e)
+		return
+	}
+	d.lookups.do(e.Conversation(), d.running.Go,
+		func() bool { return d.Names(d.runCtx, e, false) },
+		func() { d.Names(d.runCtx, e, true) },
+		func() { d.fresh(del, e) })
 }
 
 // fresh starts the runs of an event that is seen for the first time.
@@ -233,7 +246,7 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event) {
 	}
 	act := newActivity(d, del, e)
 	for i := range matches {
-		act.add(d.describe(e, &matches[i]))
+		act.add(d.describe(e, matches, i))
 	}
 	act.start()
 }
@@ -243,6 +256,10 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event) {
 func (d *Dispatcher) claim(del queue.Delivery, e *event.Event, matches []rules.Match) []rules.Match {
 	kept := matches[:0]
 	for _, m := range matches {
+		if m.Usage != "" {
+			d.deliver(e, jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", m.Usage)))
+			continue
+		}
 		if m.Rule.Cooldown > 0 && !d.cooldowns.pass(m.Rule.ID+"\x00"+e.Conversation(), m.Rule.Cooldown, d.Now()) {
 			continue
 		}
@@ -265,16 +282,22 @@ func (d *Dispatcher) claim(del queue.Delivery, e *event.Event, matches []rules.M
 	return out
 }
 
-// describe says of a match what the journal keeps.
-func (d *Dispatcher) describe(e *event.Event, m *rules.Match) openRun {
-	r := m.Rule
+// describe says of match i what the journal keeps.
+func (d *Dispatcher) describe(e *event.Event, matches []rules.Match, i int) openRun {
+	r := matches[i].Rule
+	after := -1
+	for j := range matches[:i] {
+		if matches[j].Rule == matches[i].After {
+			after = j
+		}
+	}
 	limit := d.RunLimit
 	if r.Timeout > 0 {
 		limit = r.Timeout
 	}
 	return openRun{
 		ID: runID(e, r.ID), Rule: r.ID, Script: r.Script, Digest: r.Digest, Func: r.Func, When: r.When,
-		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, Match: m.Groups,
+		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, After: after, Match: matches[i].Groups,
 	}
 }
 
@@ -290,11 +313,14 @@ func (d *Dispatcher) resume(del queue.Delivery, e *event.Event) {
 		d.bury(del, "interrupted too often: every attempt ended with the server")
 		return
 	}
-	if err := appendRetry(d.runCtx, del, queue.Entry{Type: entryAttempt}); err != nil {
+	if rec.Runs == nil {
+		// Nothing but reads can have happened. The attempt need not be on disk
+		// first: it counts events that end the server before their first record.
+		del.AppendLater(queue.Entry{Type: entryAttempt})
+		d.fresh(del, e)
 		return
 	}
-	if rec.Runs == nil {
-		d.fresh(del, e)
+	if err := appendRetry(d.runCtx, del, queue.Entry{Type: entryAttempt}); err != nil {
 		return
 	}
 	act := newActivity(d, del, e)

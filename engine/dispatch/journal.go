@@ -35,7 +35,10 @@ type openRun struct {
 	// ErrorOf is the index of the run whose failure an on.error rule is told;
 	// -1 for an ordinary run.
 	ErrorOf int
-	Match   *event.Match
+	// After is the index of a run that must have been skipped for this one to
+	// run (a rule with stop and a predicate); -1 if none.
+	After int
+	Match *event.Match
 }
 
 // step is what the journal knows of one effect.
@@ -86,6 +89,7 @@ func appendOpen(runs []openRun) queue.Entry {
 		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1)
 		b = binary.AppendVarint(b, int64(r.Limit))
 		b = binary.AppendVarint(b, int64(r.ErrorOf))
+		b = binary.AppendVarint(b, int64(r.After))
 		b = runtime.AppendString(b, event.AppendInput(nil, nil, r.Match))
 	}
 	return queue.Entry{Type: entryOpen, Body: b}
@@ -114,7 +118,7 @@ func decodeOpen(body []byte) ([]openRun, error) {
 		flags := d.Byte()
 		r.Answer, r.DryRun = flags&1 != 0, flags&2 != 0
 		r.Limit = time.Duration(d.Varint())
-		r.ErrorOf = int(d.Varint())
+		r.ErrorOf, r.After = int(d.Varint()), int(d.Varint())
 		m, err := event.DecodeMatch(d.Bytes())
 		if err != nil {
 			d.Fail("match: %v", err)

@@ -40,6 +40,7 @@ type run struct {
 	inFlight *step          // an effect whose outcome a crash has hidden
 	cause    *runtime.Error // for on.error rules: the failure
 	wait     func() (*runtime.Reply, error)
+	over     chan struct{} // closed when the run has ended, or is left
 	started  time.Time
 	passes   int
 	steps    uint64
@@ -58,7 +59,7 @@ func (r *run) queue() {
 	} else {
 		r.call.Input = event.AppendInput(make([]byte, 0, len(r.a.del.Body())+64), r.a.del.Body(), r.Match)
 	}
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && !r.a.resumed {
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && !r.a.resumed && r.After < 0 {
 		r.wait = q.Queue(r.d.runCtx, &r.call)
 	}
 }
@@ -67,7 +68,7 @@ func (r *run) queue() {
 func (r *run) work() {
 	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, r.Limit, errRunLimit)
 	defer cancel()
-	value, fail, err := r.passesUntilDone(ctx)
+	value, fail, err := r.turn(ctx)
 	if err != nil && context.Cause(ctx) == errRunLimit {
 		fail, err = &runtime.Error{
 			Kind: runtime.LimitError, Limit: runtime.LimitRun, Pos: runtime.Position{Path: r.Script},
@@ -78,7 +79,7 @@ func (r *run) work() {
 		if !errors.Is(err, errAbandoned) && context.Cause(r.d.runCtx) != errDrained {
 			r.d.Logger.Error("run is left for the next start", "run", r.ID, "rule", r.Rule, "err", err)
 		}
-		r.a.abandon()
+		r.a.abandon(r)
 		return
 	}
 	end := ended{Outcome: Done, Error: fail, Steps: r.steps, Passes: r.passes}
@@ -105,6 +106,26 @@ var errRunLimit = errors.New("limits.run")
 
 // skippedValue is what passesUntilDone returns when `when` said no.
 type skippedValue struct{}
+
+// turn waits for the run that this one comes after, if any, and works.
+func (r *run) turn(ctx context.Context) (runtime.Value, *runtime.Error, error) {
+	if r.After >= 0 && r.After < r.index {
+		first := r.a.all()[r.After]
+		select {
+		case <-first.over:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+		switch first.ended.Outcome {
+		case skipped:
+		case "":
+			return nil, nil, errAbandoned
+		default:
+			return skippedValue{}, nil, nil
+		}
+	}
+	return r.passesUntilDone(ctx)
+}
 
 // passesUntilDone makes passes and performs effects until the handler has
 // returned. The error means that the run cannot go on in this process.
@@ -197,7 +218,7 @@ func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, er
 	if err != nil && (ctx.Err() != nil || errors.Is(err, errAbandoned)) {
 		return nil, err
 	}
-	res := runtime.StepResult{Hash: hash, Value: value}
+	res := runtime.StepResult{Hash: hash, Kind: e.Kind, Value: value}
 	if err != nil {
 		res.Err = err.Error()
 	}

@@ -79,3 +79,44 @@ func (c *cooldowns) pass(key string, d time.Duration, now time.Time) bool {
 	c.m[key] = now.Add(d)
 	return true
 }
+
+// lookups keep the events of a conversation in order while the names that
+// their rules go by are looked up.
+type lookups struct {
+	mu sync.Mutex
+	m  map[string][]func()
+}
+
+// do calls then at once if known says so and nothing of the conversation
+// waits; else after look, in another goroutine, in the order of the calls.
+func (l *lookups) do(conversation string, spawn func(func()), known func() bool, look, then func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting, busy := l.m[conversation]
+	if !busy && known() {
+		then()
+		return
+	}
+	if l.m == nil {
+		l.m = map[string][]func(){}
+	}
+	l.m[conversation] = append(waiting, func() { look(); then() })
+	if !busy {
+		spawn(func() { l.drain(conversation) })
+	}
+}
+
+func (l *lookups) drain(conversation string) {
+	for {
+		l.mu.Lock()
+		next := l.m[conversation]
+		if len(next) == 0 {
+			delete(l.m, conversation)
+			l.mu.Unlock()
+			return
+		}
+		l.m[conversation] = next[1:]
+		l.mu.Unlock()
+		next[0]()
+	}
+}

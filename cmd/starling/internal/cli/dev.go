@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/sim"
+	"github.com/starling-rules/starling/stdlib"
+)
+
+func (c *command) devCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dev [DIR...]",
+		Short: "Start a local Slack in the browser with your rules, no account needed",
+		Long: "Dev starts a Slack of your own on this machine and the engine with your rules\n" +
+			"behind it. Open the printed address, write a message, see which rules match and\n" +
+			"what they do. Saving a rule makes it live. Nothing leaves the machine, and\n" +
+			"nothing is kept when it ends unless --data names a directory.",
+		Example: "  starling dev examples/quickstart\n  starling dev --page 127.0.0.1:8080 rules more-rules",
+	}
+	c.configFlags(cmd)
+	page := cmd.Flags().String("page", "127.0.0.1:3002", "address of the page, HOST:PORT")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		base := config.Default()
+		base.Listen, base.Admin, base.Data, base.Log.Level = "127.0.0.1:3000", "127.0.0.1:3001", "", "warn"
+		if len(args) > 0 {
+			base.Rules = args
+		}
+		cfg, err := c.load(cmd, base)
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			cfg.Rules = args
+		}
+		for _, dir := range cfg.Rules {
+			if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+				return withCode(ExitUsage, fmt.Errorf("no directory %q with rules (starling dev DIR)", dir))
+			}
+		}
+		return c.dev(cmd.Context(), cfg, *page)
+	}
+	return cmd
+}
+
+// dev wires the local Slack and the engine to each other.
+func (c *command) dev(ctx context.Context, cfg *config.Config, page string) error {
+	if cfg.Data == "" {
+		dir, err := os.MkdirTemp("", "starling-dev-")
+		if err != nil {
+			return withCode(ExitStart, err)
+		}
+		defer os.RemoveAll(dir)
+		cfg.Data = filepath.Join(dir, "data")
+	}
+	slackLn, err1 := listenNear(page)
+	eventsLn, err2 := listenNear(cfg.Listen)
+	adminLn, err3 := listenNear(cfg.Admin)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return withCode(ExitStart, err)
+	}
+	slack, err := sim.New(sim.Options{
+		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(),
+	})
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	cfg.Slack.SigningSecrets, cfg.Slack.BotToken, cfg.Slack.UserToken = []string{slack.SigningSecret()}, sim.DevBotToken, sim.DevUserToken
+	cfg.Slack.APIURL = slack.APIURL()
+
+	log := logger(cfg, c.env.Stderr)
+	lib, err := stdlib.Library()
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	e, err := engine.New(ctx, engine.Options{
+		Config: cfg, Library: lib, Pool: c.pool(cfg, log), Scripts: library(), Listener: eventsLn, Admin: adminLn,
+		Inspector: inspector{slack}, Drain: time.Second, Version: Version, Logger: log,
+		OnRules: func(set *rules.Set, rep *rules.Report) {
+			slack.SetCatalog(catalog(set))
+			c.announce(set, rep)
+		},
+	})
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	ctx, stop := c.env.untilSignal(ctx, func() { _ = e.Reload(context.WithoutCancel(ctx)) })
+	defer stop()
+	slackCtx, stopSlack := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- slack.Run(slackCtx, slackLn) }()
+	go func() {
+		select {
+		case <-e.Started():
+			fmt.Fprintf(c.env.Stdout, "\nLocal Slack: http://%s\nRules:       %s (saved changes are live at once)\nStop with Ctrl-C.\n\n", slackLn.Addr(), strings.Join(cfg.Rules, ", "))
+		case <-ctx.Done():
+		}
+	}()
+	err = e.Run(ctx)
+	stopSlack()
+	return withCode(ExitStart, errors.Join(err, <-ended))
+}
+
+// announce tells of every state of the rules: what is live, what is broken.
+func (c *command) announce(set *rules.Set, rep *rules.Report) {
+	for _, f := range rep.Files {
+		if len(f.Errors) > 0 {
+			fmt.Fprint(c.env.Stdout, f.Errors.Detail())
+			if f.Previous {
+				fmt.Fprintln(c.env.Stdout, "     the previous version goes on running")
+			}
+		}
+	}
+	fmt.Fprintf(c.env.Stdout, "%s  %d rules live\n", c.env.Now().Format(time.TimeOnly), set.Len())
+}
+
+// listenNear listens on addr, or if its port is taken on any free one.
+func listenNear(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err == nil {
+		return ln, nil
+	}
+	host, _, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		return nil, err
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
+// catalog lists the commands and shortcuts that the rules know, for completion.
+func catalog(set *rules.Set) sim.Catalog {
+	var out sim.Catalog
+	for _, r := range set.OfKind(event.Command) {
+		item := sim.CatalogItem{Name: r.Pattern, Help: r.Help}
+		if r.Args != nil {
+			item.Usage = r.Args.String()
+		}
+		out.Commands = append(out.Commands, item)
+	}
+	for _, r := range set.OfKind(event.Shortcut) {
+		item := sim.CatalogItem{Name: r.Pattern, Help: r.Help}
+		out.Shortcuts = append(out.Shortcuts, item)
+		out.MessageActions = append(out.MessageActions, item)
+	}
+	sort.Slice(out.Commands, func(i, j int) bool { return out.Commands[i].Name < out.Commands[j].Name })
+	return out
+}
+
+// inspector shows the page what the engine does.
+type inspector struct{ slack *sim.Server }
+
+// Event implements dispatch.Inspector.
+func (i inspector) Event(t dispatch.EventTrace) {
+	e := t.Event
+	out := sim.EventTrace{ID: e.ID, Kind: string(e.Kind), Type: e.Type, Text: e.Text, User: e.User, Channel: e.Channel, At: e.Received}
+	for _, v := range t.Verdicts {
+		out.Verdicts = append(out.Verdicts, sim.Verdict{Rule: v.Rule.ID, Matched: v.Matched, Reason: v.Why})
+	}
+	i.slack.TraceEvent(out)
+}
+
+// Run implements dispatch.Inspector.
+func (i inspector) Run(t dispatch.RunTrace) {
+	out := sim.RunTrace{
+		ID: t.ID, EventID: t.EventID, Rule: t.Rule, Outcome: string(t.Outcome), Error: t.Error,
+		Steps: t.Steps, Ms: float64(t.Took.Microseconds()) / 1000,
+	}
+	for _, e := range t.Effects {
+		out.Effects = append(out.Effects, sim.EffectTrace{
+			Step: e.Step, Kind: e.Kind, Args: e.Args, Result: e.Result, Ms: float64(e.Took.Microseconds()) / 1000,
+		})
+	}
+	for _, l := range t.Logs {
+		level, text, _ := strings.Cut(l, " ")
+		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: text})
+	}
+	i.slack.TraceRun(out)
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/runtime/worker"
+	"github.com/starling-rules/starling/stdlib"
+)
+
+func (c *command) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve Slack: take events in, store them, run the rules",
+		Long: "Serve takes in what Slack sends, stores it, acknowledges it and runs the rules that\n" +
+			"match. SIGTERM stops in good order, a second signal at once; nothing that was\n" +
+			"acknowledged is lost either way. SIGHUP reads the rules again.",
+		Example: "  SLACK_SIGNING_SECRET=… SLACK_BOT_TOKEN=xoxb-… starling serve --rules ./rules --data ./data",
+		Args:    cobra.NoArgs,
+	}
+	c.configFlags(cmd)
+	drain := cmd.Flags().Duration("drain", 20*time.Second, "how long runs under way may take to finish on SIGTERM")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := c.load(cmd, nil)
+		if err != nil {
+			return err
+		}
+		if len(cfg.Slack.SigningSecrets) == 0 {
+			return withCode(ExitUsage, errors.New("no signing secret: set SLACK_SIGNING_SECRET (Slack shows it under Basic Information), or try `starling dev`"))
+		}
+		worker.HardenServer()
+		log := logger(cfg, c.env.Stderr)
+		for _, w := range cfg.Warnings {
+			log.Warn(w)
+		}
+		if cfg.Slack.BotToken == "" {
+			log.Warn("no bot token: rules run, but cannot call Slack's Web API (set SLACK_BOT_TOKEN)")
+		}
+		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain})
+	}
+	return cmd
+}
+
+// serve runs an engine until a signal ends it.
+func (c *command) serve(ctx context.Context, log *slog.Logger, o engine.Options) error {
+	lib, err := stdlib.Library()
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	o.Library, o.Pool, o.Logger, o.Version = lib, c.pool(o.Config, log), log, Version
+	o.Scripts = library()
+	e, err := engine.New(ctx, o)
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	ctx, stop := c.env.untilSignal(ctx, func() {
+		if err := e.Reload(context.WithoutCancel(ctx)); err != nil {
+			log.Error("reload rules", "err", err)
+		}
+	})
+	defer stop()
+	return withCode(ExitStart, e.Run(ctx))
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/redact"
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/star"
+	"github.com/starling-rules/starling/runtime/worker"
+	"github.com/starling-rules/starling/scripts"
+	"github.com/starling-rules/starling/stdlib"
+)
+
+// languages binds the built-ins to every language that scripts are written in.
+func languages(host runtime.Host) ([]runtime.Language, error) {
+	s, err := star.New(host)
+	if err != nil {
+		return nil, err
+	}
+	return []runtime.Language{s}, nil
+}
+
+// pool makes the pool that the configuration asks for.
+func (c *command) pool(cfg *config.Config, log *slog.Logger) func(runtime.Host) (runtime.Pool, error) {
+	return func(host runtime.Host) (runtime.Pool, error) {
+		limits := cfg.Limits.Runtime()
+		if cfg.Sandbox == "none" {
+			langs, err := languages(host)
+			if err != nil {
+				return nil, err
+			}
+			return runtime.NewLocal(langs, runtime.LocalOptions{Parallel: cfg.Workers, Limits: limits}), nil
+		}
+		exe, err := c.env.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+		return worker.New(worker.Options{
+			Command: []string{exe, worker.Arg}, Workers: cfg.Workers, Limits: limits, Memory: limits.Memory, Logger: log,
+		})
+	}
+}
+
+// logger writes to w, with every secret masked.
+func logger(cfg *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // validated with the configuration
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, opts)
+	if cfg.Log.Format == "json" {
+		h = slog.NewJSONHandler(w, opts)
+	}
+	return slog.New(redact.New(h, cfg.SecretValues()...))
+}
+
+// library is the scripts behind "@starling//".
+func library() fs.FS { return scripts.FS }
+
+// workerCommand is what the server starts for each worker process.
+func (c *command) workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: worker.Arg, Hidden: true, Short: "Run scripts for the server", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			lib, err := stdlib.Library()
+			if err != nil {
+				return withCode(ExitStart, err)
+			}
+			langs, err := languages(runtime.Host{Library: lib, Input: event.Host})
+			if err != nil {
+				return withCode(ExitStart, err)
+			}
+			if code := worker.Main(langs...); code != 0 {
+				return withCode(code, context.Canceled)
+			}
+			return nil
+		},
+	}
+}

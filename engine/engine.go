@@ -1,0 +1,359 @@
+// Package engine is Starling as a library: from a request to effects done.
+//
+//	Engine    New puts the parts together, Run serves until its context ends
+//	Options   what the parts are made of; the zero value of most will do
+//	Builtin   a function of yours that scripts can call
+//	Operator  what operators ask: runs, queue, dead letters
+//
+// How an event goes through the parts:
+//
+//	Slack ─► ingress ─► queue ─► dispatch ─► rules (which match?)
+//	            ▲                   │
+//	            └─── answer ────────┼─► runtime.Pool (one pass of a script)
+//	                                └─► door ─► Slack, HTTP, state
+//
+// The package and those below it do not know the built-ins (package stdlib) or
+// an interpreter: whoever embeds the engine passes them in, as cmd/starling does.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/metric"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Options say what an Engine is made of. Config, Library and Pool are required.
+type Options struct {
+	Config *config.Config
+	// Library declares what scripts can call; Builtins are added to it.
+	Library  *runtime.Library
+	Builtins []Builtin
+	// Pool makes the pool that runs scripts, given the complete library and
+	// event.Host: worker processes, or runtime.NewLocal in this process. The
+	// engine closes it.
+	Pool func(host runtime.Host) (runtime.Pool, error)
+	// Exts are the file name endings of scripts and the languages they are in;
+	// nil means ".star": "starlark".
+	Exts map[string]string
+	// Scripts are the library scripts behind "@starling//"; may be nil.
+	Scripts fs.FS
+	// Store keeps events and state; nil opens the one that Config names. The
+	// engine closes it either way.
+	Store queue.Store
+	// Listener and Admin take the place of Config.Listen and Config.Admin.
+	Listener, Admin net.Listener
+	// Inspector is told of every event and run; may be nil.
+	Inspector dispatch.Inspector
+	// OnRules is told of the rules in force whenever they change; may be nil.
+	OnRules func(*rules.Set, *rules.Report)
+	// Drain is how long Run waits for runs under way when it ends: 20 s.
+	Drain   time.Duration
+	Version string
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// Engine is one Starling server. Its methods are safe for concurrent use.
+type Engine struct {
+	o       Options
+	log     *slog.Logger
+	metrics *metric.Set
+	store   queue.Store
+	pool    runtime.Pool
+	slack   *slackapi.Client
+	known   *names
+	loader  *rules.Loader
+	disp    *dispatch.Dispatcher
+	server  *ingress.Server
+	admin   *ingress.Admin
+	loaded  atomic.Bool
+	self    atomic.Pointer[slackapi.Identity]
+	started chan struct{}
+	close   sync.Once
+}
+
+// New opens the store, starts the pool and opens the listening sockets. Nothing
+// is accepted before Run. On error everything that was opened is closed.
+func New(ctx context.Context, o Options) (_ *Engine, err error) {
+	if o.Config == nil || o.Library == nil || o.Pool == nil {
+		return nil, errors.New("engine: Options.Config, Library and Pool are required")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Drain == 0 {
+		o.Drain = 20 * time.Second
+	}
+	if o.Exts == nil {
+		o.Exts = map[string]string{".star": "starlark"}
+	}
+	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			e.shut(context.WithoutCancel(ctx))
+		}
+	}()
+	lib, own, err := e.library()
+	if err != nil {
+		return nil, err
+	}
+	if e.store = o.Store; e.store == nil {
+		if e.store, err = OpenStore(ctx, o.Config, o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	if e.pool, err = o.Pool(runtime.Host{Library: lib, Input: event.Host}); err != nil {
+		return nil, fmt.Errorf("start the pool: %w", err)
+	}
+	live, err := e.live(own)
+	if err != nil {
+		return nil, err
+	}
+	e.loader = e.newLoader()
+	e.disp = dispatch.New(dispatch.Options{
+		Store: e.store, Pool: e.pool, Rules: e.loader, Live: live,
+		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
+		Drain: o.Drain, Complete: e.complete, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
+	})
+	if err := e.listen(); err != nil {
+		return nil, err
+	}
+	e.gauges()
+	return e, nil
+}
+
+// OpenStore opens the store that the configuration names: a NATS cluster, the
+// embedded store, or memory if neither is set. A nil logger discards.
+func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.Store, error) {
+	if c.Queue.URL == "" && c.Data == "" {
+		return queue.NewMemory(queue.MemoryOptions{}), nil
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s, err := queue.Open(ctx, queue.Options{
+		Dir: c.Data, URL: c.Queue.URL, Replicas: c.Queue.Replicas, Shards: c.Queue.Shards,
+		MaxBytes: int64(c.Queue.MaxBytes), Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+// live makes the handlers of all effects.
+func (e *Engine) live(own door.Live) (door.Live, error) {
+	c := e.o.Config
+	var err error
+	e.slack, err = slackapi.New(slackapi.Options{
+		BaseURL: c.Slack.APIURL, Tokens: slackapi.Static{Bot: c.Slack.BotToken, User: c.Slack.UserToken},
+		Logger: e.log, Metrics: e.metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	live, err := door.NewLive(door.Deps{
+		Slack: e.slack, State: e.store.State(), Secrets: c.Secrets, Allow: c.HTTP.Allow, Proxy: c.HTTP.Proxy,
+		Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for kind, h := range own {
+		live[kind] = h
+	}
+	return live, nil
+}
+
+func (e *Engine) newLoader() *rules.Loader {
+	c := e.o.Config
+	cfg := make(map[string]runtime.Value, len(c.RulesConfig))
+	for name, v := range c.RulesConfig {
+		cfg[name] = v
+	}
+	return rules.NewLoader(rules.LoaderOptions{
+		Dirs: c.Rules, Pool: e.pool, Languages: e.o.Exts, Library: e.o.Scripts, Config: cfg,
+		Limits: c.Limits.Runtime(), Logger: e.log, Metrics: e.metrics, Names: e.known,
+	})
+}
+
+// complete fills in what only the server knows of an event.
+func (e *Engine) complete(ev *event.Event) {
+	if id := e.self.Load(); id != nil {
+		if ev.BotUser == "" {
+			ev.BotUser = id.User
+		}
+	}
+}
+
+// introduce finds out who the bot is, so that rules can tell its own messages
+// and mentions of it. It tries until Slack answers or says no.
+func (e *Engine) introduce(ctx context.Context) error {
+	if e.o.Config.Slack.BotToken == "" {
+		return nil
+	}
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		id, err := e.slack.Identity(ctx, slackapi.CallOptions{})
+		if err == nil {
+			e.self.Store(&id)
+			return nil
+		}
+		if refusal, ok := errors.AsType[*slackapi.Error](err); ok && !refusal.Passing {
+			e.log.Error("Slack refuses the bot token", "err", err)
+			return nil
+		}
+		e.log.Warn("ask Slack who the bot is", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Addr is where Slack's requests are taken, AdminAddr the operators'; nil if
+// there is no admin port.
+func (e *Engine) Addr() net.Addr { return e.server.Addr() }
+
+// AdminAddr is where operators' requests are taken; nil without an admin port.
+func (e *Engine) AdminAddr() net.Addr {
+	if e.admin == nil {
+		return nil
+	}
+	return e.admin.Addr()
+}
+
+// Started is closed when the rules are loaded and events are taken in.
+func (e *Engine) Started() <-chan struct{} { return e.started }
+
+// Reload reads the rules again, at once.
+func (e *Engine) Reload(ctx context.Context) error { return e.loader.Reload(ctx) }
+
+// Report says how each rule file fares.
+func (e *Engine) Report() *rules.Report { return e.loader.Report() }
+
+// Run loads the rules and serves until ctx ends; then it stops taking events
+// in, lets runs under way finish within Options.Drain, and closes everything.
+// What is not finished goes on at the next start. It can be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	base := context.WithoutCancel(ctx)
+	defer e.shut(base)
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	var parts group
+	serving, stopServing := context.WithCancel(base)
+	defer stopServing()
+	consuming, stopConsuming := context.WithCancel(base)
+	defer stopConsuming()
+	failed := make(chan error, 4)
+	parts.start(failed, "serve", func() error { return e.server.Run(serving) })
+	if e.admin != nil {
+		parts.start(failed, "serve admin", func() error { return e.admin.Run(consuming) })
+	}
+	parts.start(failed, "watch rules", func() error { return e.loader.Watch(serving) })
+	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
+	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
+	dispatched := make(chan struct{})
+	parts.start(failed, "dispatch", func() error {
+		defer close(dispatched)
+		return e.disp.Run(consuming)
+	})
+	close(e.started)
+	e.log.Info("ready", "listen", e.Addr().String(), "rules", e.loader.Current().Len())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	e.server.Drain()
+	stopServing()
+	stopDispatch := context.AfterFunc(serving, stopConsuming)
+	defer stopDispatch()
+	<-dispatched
+	stopConsuming()
+	parts.wait()
+	return err
+}
+
+// load reads the rules. Broken files do not keep the others from running, but
+// a directory without a single rule that loads is reported by readyz.
+func (e *Engine) load(ctx context.Context) error {
+	if e.o.OnRules != nil {
+		e.loader.OnSwap(func(_, set *rules.Set) { e.o.OnRules(set, e.loader.Report()) })
+	}
+	if _, _, err := e.loader.Load(ctx); err != nil {
+		return fmt.Errorf("load rules: %w", err)
+	}
+	e.loaded.Store(true)
+	return nil
+}
+
+// ready is nil, or why no events are taken now.
+func (e *Engine) ready() error {
+	if !e.loaded.Load() {
+		return errors.New("rules are not loaded yet")
+	}
+	if err := e.store.Health(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// shut closes what New opened, once.
+func (e *Engine) shut(ctx context.Context) {
+	e.close.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		if e.server != nil {
+			_ = e.server.Shutdown(ctx)
+		}
+		if e.admin != nil {
+			_ = e.admin.Shutdown(ctx)
+		}
+		if e.pool != nil {
+			if err := e.pool.Close(ctx); err != nil {
+				e.log.Warn("close the pool", "err", err)
+			}
+		}
+		if e.store != nil {
+			if err := e.store.Close(ctx); err != nil {
+				e.log.Error("close the store", "err", err)
+			}
+		}
+	})
+}
+
+// group waits for the parts of a running engine.
+type group struct{ wg sync.WaitGroup }
+
+func (g *group) start(failed chan<- error, what string, f func() error) {
+	g.wg.Go(func() {
+		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+			failed <- fmt.Errorf("%s: %w", what, err)
+		}
+	})
+}
+
+func (g *group) wait() { g.wg.Wait() }

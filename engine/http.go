@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
+)
+
+// listen opens the sockets and mounts the admin API.
+func (e *Engine) listen() error {
+	c := e.o.Config
+	secrets := make([]ingress.Secret, len(c.Slack.SigningSecrets))
+	for i, s := range c.Slack.SigningSecrets {
+		secrets[i] = ingress.Secret{Value: s}
+	}
+	conf, err := e.tls()
+	if err != nil {
+		return err
+	}
+	e.server, err = ingress.New(ingress.Options{
+		Addr: c.Listen, Listener: e.o.Listener, TLS: conf, Secrets: secrets, MaxSkew: c.Slack.MaxSkew,
+		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
+		Sink: e.disp, Webhooks: webhooks{e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+	}
+	if c.Admin == "" && e.o.Admin == nil {
+		return nil
+	}
+	e.admin, err = ingress.NewAdmin(ingress.AdminOptions{
+		Addr: c.Admin, Listener: e.o.Admin, Ready: e.ready, Metrics: e.metrics, Logger: e.log, Now: e.o.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", c.Admin, err)
+	}
+	e.mount()
+	return nil
+}
+
+func (e *Engine) tls() (*tls.Config, error) {
+	c := e.o.Config.TLS
+	if c.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// mount adds the endpoints that the command line uses.
+func (e *Engine) mount() {
+	op := &Operator{Store: e.store, Now: e.o.Now}
+	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(op.Runs(ctx, limitOf(r)))
+	})
+	e.admin.Handle(http.MethodGet, "/runs/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(op.Run(ctx, r.Params["id"]))
+	})
+	e.admin.Handle(http.MethodGet, "/queue", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(op.Queue(ctx, limitOf(r)))
+	})
+	e.admin.Handle(http.MethodGet, "/queue/dead", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(op.Dead(ctx, limitOf(r)))
+	})
+	e.admin.Handle(http.MethodPost, "/queue/retry/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(done, op.Retry(ctx, r.Params["id"]))
+	})
+	e.admin.Handle(http.MethodPost, "/queue/drop/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(done, op.Drop(ctx, r.Params["id"]))
+	})
+	e.admin.Handle(http.MethodGet, "/rules", func(context.Context, *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(e.Report(), nil)
+	})
+	e.admin.Handle(http.MethodPost, "/reload", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(done, e.Reload(ctx))
+	})
+}
+
+var done = map[string]bool{"ok": true}
+
+// maxListed bounds what one request lists.
+const maxListed = 10_000
+
+func limitOf(r *ingress.AdminRequest) int {
+	n, err := strconv.Atoi(r.Query["limit"])
+	if err != nil || n < 1 {
+		return 50
+	}
+	return min(n, maxListed)
+}
+
+func reply[T any](v T, err error) ingress.AdminResponse {
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		return ingress.Problem(http.StatusNotFound, "not found")
+	case err != nil:
+		return ingress.Problem(http.StatusInternalServerError, err.Error())
+	}
+	return ingress.JSON(http.StatusOK, v)
+}
+
+// webhooks shows the routes of the rules in force to the way in.
+type webhooks struct{ e *Engine }
+
+// Route implements ingress.Webhooks.
+func (w webhooks) Route(method, path string) (ingress.Route, bool, []string) {
+	set := w.e.loader.Current()
+	if set == nil {
+		return ingress.Route{}, false, nil
+	}
+	rule, _, found, allow := set.Webhook(method, path)
+	if !found {
+		return ingress.Route{}, false, allow
+	}
+	return w.e.route(rule), true, allow
+}
+
+// route expands the secret of a hook.
+func (e *Engine) route(rule *rules.Rule) ingress.Route {
+	r := ingress.Route{Open: rule.Hook.Open, Signature: rule.Hook.Signature}
+	var b strings.Builder
+	for _, p := range rule.Hook.Secret.Parts {
+		b.WriteString(p.Text)
+		if p.Name != "" {
+			v, ok := e.o.Config.Secrets[p.Name]
+			if !ok {
+				return ingress.Route{} // a secret that is not configured lets nobody in
+			}
+			b.WriteString(v)
+		}
+	}
+	r.Secret = b.String()
+	return r
+}
+
+// gauges are read when metrics are scraped.
+func (e *Engine) gauges() {
+	m := e.metrics
+	m.Func("queue_depth", "Events stored and not settled.", func() float64 { return float64(e.store.Stats().Pending) })
+	m.Func("queue_oldest_age_seconds", "Age of the oldest event that is not settled.", func() float64 {
+		if s := e.store.Stats(); !s.Oldest.IsZero() {
+			return e.o.Now().Sub(s.Oldest).Seconds()
+		}
+		return 0
+	})
+	m.Func("queue_bytes", "Bytes that the store uses.", func() float64 { return float64(e.store.Stats().Bytes) })
+	m.Func("dead_runs", "Events that were given up.", func() float64 { return float64(e.store.Stats().Dead) })
+	m.Func("pool_busy", "Workers that run a script now.", func() float64 { return float64(e.pool.Stats().Busy) })
+	m.Func("pool_waiting", "Passes that wait for a worker.", func() float64 { return float64(e.pool.Stats().Waiting) })
+	m.Func("pool_workers", "Workers.", func() float64 { return float64(e.pool.Stats().Workers) })
+	m.Func("pool_killed_total", "Workers that were killed for a limit.", func() float64 { return float64(e.pool.Stats().Killed) })
+	m.Func("pool_died_total", "Workers that died by themselves.", func() float64 { return float64(e.pool.Stats().Died) })
+}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/queue"
+)
+
+// Operator answers what operators ask of the store: past and waiting runs, the
+// queue, its dead letters. The admin API and the command line share it.
+// Safe for concurrent use.
+type Operator struct {
+	Store queue.Store
+	Now   func() time.Time
+}
+
+// QueueReport is the state of the queue.
+type QueueReport struct {
+	Pending   int                    `json:"pending"`
+	OldestAge float64                `json:"oldest_age_seconds"`
+	Dead      int                    `json:"dead"`
+	Bytes     int64                  `json:"bytes"`
+	MaxBytes  int64                  `json:"max_bytes"`
+	Health    string                 `json:"health"`
+	Events    []dispatch.EventReport `json:"events,omitempty"`
+}
+
+// maxScan bounds how far back a run is looked for by its id.
+const maxScan = 10_000
+
+// Runs lists events that had runs, newest first, at most limit.
+func (o *Operator) Runs(ctx context.Context, limit int) ([]dispatch.EventReport, error) {
+	infos, err := o.Store.Recent(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return reports(infos)
+}
+
+// Run finds an event by its id, or by the id of one of its runs.
+// It returns queue.ErrNotFound if there is none.
+func (o *Operator) Run(ctx context.Context, id string) (dispatch.EventReport, error) {
+	info, err := o.Store.Event(ctx, id)
+	if err == nil {
+		return dispatch.Report(info)
+	}
+	if !errors.Is(err, queue.ErrNotFound) {
+		return dispatch.EventReport{}, fmt.Errorf("look up run: %w", err)
+	}
+	all, err := o.Runs(ctx, maxScan)
+	if err != nil {
+		return dispatch.EventReport{}, err
+	}
+	for _, rep := range all {
+		for _, run := range rep.Runs {
+			if run.ID == id {
+				return rep, nil
+			}
+		}
+	}
+	return dispatch.EventReport{}, fmt.Errorf("run %s: %w", id, queue.ErrNotFound)
+}
+
+// Queue reports the queue and up to limit unsettled events, oldest first.
+func (o *Operator) Queue(ctx context.Context, limit int) (QueueReport, error) {
+	s := o.Store.Stats()
+	rep := QueueReport{Pending: s.Pending, Dead: s.Dead, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Health: "ok"}
+	if !s.Oldest.IsZero() {
+		rep.OldestAge = o.Now().Sub(s.Oldest).Seconds()
+	}
+	if err := o.Store.Health(); err != nil {
+		rep.Health = err.Error()
+	}
+	infos, err := o.Store.Pending(ctx, limit)
+	if err != nil {
+		return rep, fmt.Errorf("list queue: %w", err)
+	}
+	rep.Events, err = reports(infos)
+	return rep, err
+}
+
+// Dead lists the dead letters, newest first, at most limit.
+func (o *Operator) Dead(ctx context.Context, limit int) ([]dispatch.EventReport, error) {
+	infos, err := o.Store.DeadLetters(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return reports(infos)
+}
+
+// Retry stores a dead event again; Drop forgets it.
+func (o *Operator) Retry(ctx context.Context, id string) error { return o.Store.RetryDead(ctx, id) }
+
+// Drop forgets a dead event.
+func (o *Operator) Drop(ctx context.Context, id string) error { return o.Store.DropDead(ctx, id) }
+
+func reports(infos []queue.EventInfo) ([]dispatch.EventReport, error) {
+	out := make([]dispatch.EventReport, 0, len(infos))
+	for _, info := range infos {
+		rep, err := dispatch.Report(info)
+		if err != nil {
+			return out, fmt.Errorf("read event %s: %w", info.ID, err)
+		}
+		out = append(out, rep)
+	}
+	return out, nil
+}

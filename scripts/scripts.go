@@ -1,0 +1,10 @@
+// Package scripts holds the library scripts that ship inside the binary.
+// Rules reach them with load("@starling//path.star", "name").
+package scripts
+
+import "embed"
+
+// FS holds the scripts by path, tests included.
+//
+//go:embed *.star
+var FS embed.FS
