@@ -1,0 +1,287 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/starling-rules/starling/engine/event"
+)
+
+// reason is the first condition of a rule that an event does not meet.
+type reason uint8
+
+// The reasons, in the order in which they are looked at.
+const (
+	matched reason = iota
+	isDisabled
+	otherKind
+	otherType
+	notAddressed
+	notWritten
+	isUnchanged
+	isEdit
+	isOwn
+	isSlackbot
+	isBot
+	inThread
+	wasAdded
+	wasRemoved
+	otherTeam
+	otherBot
+	otherChannel
+	otherUser
+	otherID
+	otherBlock
+	otherMethod
+	notFound
+	isFound
+)
+
+// hit is a rule that an event meets.
+type hit struct {
+	rule   *Rule
+	groups *event.Match
+	usage  string
+	// elements are the actions of the event that the rule is for, a bit each.
+	elements uint64
+	// by is the rule because of which this one does not run after all.
+	by      *Rule
+	stopped bool
+	// after is a rule with stop and a predicate that comes before.
+	after *Rule
+}
+
+// check is the one predicate: whether an event is for a rule, and if not, why.
+// It fills h only if it returns matched.
+func (r *Rule) check(s *subject, h *hit) reason {
+	if !r.Enabled {
+		return isDisabled
+	}
+	if why := r.checkKind(s); why != matched {
+		return why
+	}
+	switch {
+	case !r.filter.team(s):
+		return otherTeam
+	case !r.filter.bot(s):
+		return otherBot
+	case !r.filter.channel(s):
+		return otherChannel
+	case !r.filter.user(s):
+		return otherUser
+	}
+	*h = hit{rule: r}
+	return r.checkPattern(s, h)
+}
+
+// checkKind looks at the kind of the event, and at what rules of a kind skip.
+func (r *Rule) checkKind(s *subject) reason {
+	e := s.e
+	switch r.Kind {
+	case event.Other:
+		if !r.any && r.Pattern != e.Type && (r.subtype == "" || e.Type != "message" || r.subtype != e.Subtype) {
+			return otherType
+		}
+	case event.Mention:
+		if e.Kind != event.Mention && e.Kind != event.Message {
+			return otherKind
+		}
+		if !s.addressed {
+			return notAddressed
+		}
+		return r.checkMessage(e)
+	case event.Message:
+		if e.Kind != event.Message {
+			return otherKind
+		}
+		return r.checkMessage(e)
+	case event.Reaction:
+		switch {
+		case e.Kind != event.Reaction:
+			return otherKind
+		case r.Removed && !e.Removed:
+			return wasAdded
+		case !r.Removed && e.Removed:
+			return wasRemoved
+		case !r.FromBots && own(e):
+			return isOwn
+		}
+	default:
+		if r.Kind != e.Kind {
+			return otherKind
+		}
+	}
+	return matched
+}
+
+// written are the subtypes of messages that somebody wrote, as opposed to what
+// Slack reports as a message: joins, topics, pins, deletions.
+var written = []string{"", "file_share", "me_message", "thread_broadcast", "reply_broadcast", "bot_message", "message_changed"}
+
+func (r *Rule) checkMessage(e *event.Event) reason {
+	switch {
+	case !slices.Contains(written, e.Subtype):
+		return notWritten
+	case e.Edited && e.Unchanged:
+		return isUnchanged
+	case e.Edited && !r.Edits:
+		return isEdit
+	case !r.FromBots && own(e):
+		return isOwn
+	case !r.FromBots && e.User == "USLACKBOT":
+		return isSlackbot
+	case !r.FromBots && (e.BotID != "" || e.Subtype == "bot_message"):
+		return isBot
+	case !r.Threads && e.ThreadMsg && e.Subtype != "thread_broadcast" && e.Subtype != "reply_broadcast":
+		return inThread
+	}
+	return matched
+}
+
+// own reports whether this app's own bot, or the app for a user, did it.
+func own(e *event.Event) bool {
+	return e.User != "" && e.User == e.BotUser || e.AuthorApp != "" && e.AuthorApp == e.App
+}
+
+// checkPattern compares the pattern, and fills h with what it found.
+func (r *Rule) checkPattern(s *subject, h *hit) reason {
+	e := s.e
+	switch r.Kind {
+	case event.Message, event.Mention:
+		return r.checkText(s.text(r.Kind), h)
+	case event.Action, event.Options:
+		return r.checkElements(e, h)
+	case event.Command:
+		return r.checkCommand(e, h)
+	case event.Webhook:
+		return r.checkRoute(e, h)
+	case event.Schedule:
+		if e.CallbackID != r.ID {
+			return otherID
+		}
+	case event.Reaction:
+		if !r.any && !r.same(e.Reaction, h) && !r.same(baseEmoji(e.Reaction), h) {
+			return otherID
+		}
+	case event.Submit, event.ViewClosed, event.Shortcut:
+		if !r.same(e.CallbackID, h) {
+			return otherID
+		}
+	}
+	return matched
+}
+
+func (r *Rule) checkText(text string, h *hit) reason {
+	switch {
+	case r.any:
+		return matched
+	case r.Absent:
+		if r.re.MatchString(text) {
+			return isFound
+		}
+		return matched
+	}
+	loc := r.re.FindStringSubmatchIndex(text)
+	if loc == nil {
+		return notFound
+	}
+	h.groups = groups(text, loc, r.names)
+	return matched
+}
+
+// same compares an id with the rule's id or pattern.
+func (r *Rule) same(id string, h *hit) bool {
+	if r.re == nil {
+		return id == r.Pattern
+	}
+	loc := r.re.FindStringSubmatchIndex(id)
+	if loc != nil && h.groups == nil {
+		h.groups = groups(id, loc, r.names)
+	}
+	return loc != nil
+}
+
+func (r *Rule) checkElements(e *event.Event, h *hit) reason {
+	why := otherID
+	for i := range min(len(e.Actions), 64) {
+		a := &e.Actions[i]
+		if !r.same(a.ActionID, h) && !(legacy(e) && r.same(e.CallbackID, h)) {
+			continue
+		}
+		if !inBlock(r, a.BlockID) {
+			why = otherBlock
+			continue
+		}
+		h.elements |= 1 << i
+	}
+	if len(e.Actions) == 0 && legacy(e) && r.Block == "" && r.same(e.CallbackID, h) {
+		h.elements = 1
+	}
+	if h.elements == 0 {
+		return why
+	}
+	return matched
+}
+
+func inBlock(r *Rule, block string) bool {
+	if r.blockRE != nil {
+		return r.blockRE.MatchString(block)
+	}
+	return r.Block == "" || r.Block == block
+}
+
+func (r *Rule) checkCommand(e *event.Event, h *hit) reason {
+	if e.Command != r.Pattern {
+		return otherID
+	}
+	if r.Args != nil {
+		args, problem := r.Args.Parse(e.Text)
+		if problem != "" {
+			h.usage = problem + "\nUsage: " + r.Pattern + " " + r.Args.String()
+			return matched
+		}
+		h.groups = &event.Match{Args: args}
+	}
+	return matched
+}
+
+func (r *Rule) checkRoute(e *event.Event, h *hit) reason {
+	if e.Request == nil {
+		return otherID
+	}
+	params, ok := r.Hook.match(e.Request.Path)
+	if !ok {
+		return otherID
+	}
+	if !slices.Contains(r.Hook.Methods, e.Request.Method) {
+		return otherMethod
+	}
+	h.groups = &event.Match{Args: params}
+	return matched
+}
+
+// smallMatch is a match with room for a few groups in the same allocation.
+type smallMatch struct {
+	m       event.Match
+	groups  [4]string
+	present [4]bool
+}
+
+// groups makes the match of a regex from its locations.
+func groups(text string, loc []int, names []string) *event.Match {
+	n := len(loc) / 2
+	var m *event.Match
+	if n <= 4 {
+		sm := &smallMatch{}
+		m = &sm.m
+		m.Groups, m.Present = sm.groups[:n], sm.present[:n]
+	} else {
+		m = &event.Match{Groups: make([]string, n), Present: make([]bool, n)}
+	}
+	m.Names = names
+	for i := range n {
+		if from := loc[2*i]; from >= 0 {
+			m.Groups[i], m.Present[i] = text[from:loc[2*i+1]], true
+		}
+	}
+	return m
+}

@@ -1,0 +1,339 @@
+package rules
+
+import (
+	"errors"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// declaration is what the compiler knows of one on.* built-in.
+type declaration struct {
+	kind    event.Kind
+	arg     string // the name of its pattern; "": it takes none
+	read    func(c *compiler, r *Rule, v runtime.Value)
+	answers bool
+	own     []string // options beside the common ones
+}
+
+// declarations by the name of the built-in; the standard library declares the
+// same names and parameters.
+var declarations = map[string]declaration{
+	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text},
+	"on.mention":     {kind: event.Mention, arg: "regex", read: (*compiler).text},
+	"on.command":     {kind: event.Command, arg: "command", read: (*compiler).command, answers: true, own: []string{"args"}},
+	"on.action":      {kind: event.Action, arg: "id", read: (*compiler).action, answers: true, own: []string{"block"}},
+	"on.view":        {kind: event.Submit, arg: "callback_id", read: (*compiler).id, answers: true},
+	"on.view_closed": {kind: event.ViewClosed, arg: "callback_id", read: (*compiler).id},
+	"on.shortcut":    {kind: event.Shortcut, arg: "callback_id", read: (*compiler).id, answers: true},
+	"on.options":     {kind: event.Options, arg: "action_id", read: (*compiler).id, answers: true},
+	"on.reaction":    {kind: event.Reaction, arg: "emoji", read: (*compiler).emoji, own: []string{"removed"}},
+	"on.home":        {kind: event.Home},
+	"on.event":       {kind: event.Other, arg: "type", read: (*compiler).eventType},
+	"on.webhook": {
+		kind: event.Webhook, arg: "route", read: (*compiler).webhook, answers: true,
+		own: []string{"form_param", "raw", "secret", "signature", "open"},
+	},
+	"on.schedule": {kind: event.Schedule, arg: "schedule", read: (*compiler).schedule, own: []string{"tz"}},
+	"on.error":    {kind: Failure},
+}
+
+// compiler checks the registrations of one version of one script.
+type compiler struct {
+	bundle *runtime.Bundle
+	names  Names
+	reg    *runtime.Registration
+	decl   declaration
+	args   *runtime.Dict
+	errs   runtime.Errors
+}
+
+// compile turns the registrations of a bundle into rules, or returns every
+// problem that they have.
+func compile(b *runtime.Bundle, regs []runtime.Registration, names Names) ([]*Rule, runtime.Errors) {
+	c := &compiler{bundle: b, names: names}
+	rules := make([]*Rule, 0, len(regs))
+	for i := range regs {
+		if r := c.rule(&regs[i]); r != nil {
+			rules = append(rules, r)
+		}
+	}
+	c.duplicateNames(rules)
+	for _, clash := range conflicts(rules) {
+		c.errs = append(c.errs, clash.problem(b))
+	}
+	if len(c.errs) > 0 {
+		return nil, c.errs
+	}
+	finish(rules)
+	return rules, nil
+}
+
+func (c *compiler) rule(reg *runtime.Registration) *Rule {
+	c.reg, c.args = reg, reg.Args
+	before := len(c.errs)
+	decl, ok := declarations[reg.Name]
+	if !ok {
+		c.fail("", didYouMean(reg.Name, declarationNames()), "%s does not register a rule", reg.Name)
+		return nil
+	}
+	c.decl = decl
+	r := &Rule{
+		Script: c.bundle.Main, Digest: c.bundle.Digest, Kind: decl.kind, Pos: reg.Pos,
+		Answers: decl.answers, Func: -1, When: -1,
+	}
+	c.known(decl)
+	r.Func = c.handler(r)
+	c.options(r)
+	v, given := c.args.Get(decl.arg)
+	switch {
+	case decl.read == nil:
+		r.any = true
+	case !given && !isText(decl.kind):
+		c.fail("", "", "%s: missing argument %s", reg.Name, decl.arg)
+	default:
+		decl.read(c, r, v)
+	}
+	if r.Absent && (!isText(decl.kind) || r.any) {
+		c.fail("absent", "", "%s: absent works with on.message and on.mention, and needs a regex", reg.Name)
+	}
+	if len(c.errs) > before {
+		return nil
+	}
+	return r
+}
+
+// isText reports whether rules of the kind look for a regex in a text.
+func isText(k event.Kind) bool { return k == event.Message || k == event.Mention }
+
+// known refuses arguments that the registration does not have.
+func (c *compiler) known(decl declaration) {
+	names := slices.Concat(optionNames, decl.own)
+	for i := 0; i < c.args.Len(); i++ {
+		if k := c.args.Fields[i].Key; k != "fn" && k != decl.arg && !slices.Contains(names, k) {
+			c.fail(k, didYouMean(k, names), "%s has no option %q", c.reg.Name, k)
+		}
+	}
+}
+
+func (c *compiler) handler(r *Rule) int {
+	v, _ := c.args.Get("fn")
+	f, ok := v.(runtime.Func)
+	if !ok {
+		c.fail("fn", "", "%s: the handler must be a function, got %s", c.reg.Name, runtime.TypeName(v))
+		return -1
+	}
+	if f.Arity == 0 {
+		c.fail("fn", "write def "+f.Name+"(e):", "%s: %s takes no argument, but a handler is given the event", c.reg.Name, f.Name)
+	}
+	if identifier.MatchString(f.Name) && f.Name != "lambda" {
+		r.function = f.Name
+	}
+	return f.Index
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// duplicateNames refuses two rules of one name in a file: their IDs, and with
+// them cooldowns, metrics and past runs, would be mixed up.
+func (c *compiler) duplicateNames(rules []*Rule) {
+	seen := map[string]*Rule{}
+	for _, r := range rules {
+		if r.Name == "" {
+			continue
+		}
+		if first := seen[r.Name]; first != nil {
+			c.errs = append(c.errs, c.problem(r.Pos, "give one of them another name",
+				"name %q is taken by the rule at %s", r.Name, first.Pos))
+			continue
+		}
+		seen[r.Name] = r
+	}
+}
+
+// text reads the regex of a message or mention rule. Without one it sees all.
+func (c *compiler) text(r *Rule, v runtime.Value) {
+	if v == nil || v == "" {
+		r.any = true
+		return
+	}
+	if p, ok := c.pattern(v); ok {
+		c.regex(r, c.decl.arg, p, false)
+	}
+}
+
+// pattern returns the text of a pattern given as a text or a regexp.
+func (c *compiler) pattern(v runtime.Value) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case runtime.Regexp:
+		return v.Pattern, true
+	}
+	c.wrongType(c.decl.arg, "a text", v)
+	return "", false
+}
+
+// id reads an id that must be equal, or a regexp that must match as a whole.
+func (c *compiler) id(r *Rule, v runtime.Value) {
+	p, ok := c.pattern(v)
+	if !ok {
+		return
+	}
+	if _, is := v.(runtime.Regexp); is {
+		c.regex(r, c.decl.arg, p, true)
+		return
+	}
+	if p == "" || len(p) > 255 {
+		c.fail(c.decl.arg, "", "%s: %s must have 1 to 255 characters", c.reg.Name, c.decl.arg)
+	}
+	r.Pattern = p
+}
+
+// action reads an id or a regex. A text with a character of regexMeta is taken
+// as a regex: ids made of letters, digits and -_.: have none.
+func (c *compiler) action(r *Rule, v runtime.Value) {
+	if s, is := v.(string); is && strings.ContainsAny(s, regexMeta) {
+		v = runtime.Regexp{Pattern: s}
+	}
+	c.id(r, v)
+	switch b, _ := c.args.Get("block"); b := b.(type) {
+	case nil:
+	case string:
+		r.Block = b
+	case runtime.Regexp:
+		r.Block = b.Pattern
+		r.blockRE = c.compileWhole("block", b.Pattern)
+	default:
+		c.wrongType("block", "a text", b)
+	}
+}
+
+// regexMeta are the characters that tell a regex from an id.
+const regexMeta = `^$*+?()[]{}|\`
+
+// emoji reads the name of an emoji, with or without colons, or a regex that
+// must match the whole name.
+func (c *compiler) emoji(r *Rule, v runtime.Value) {
+	r.Removed = c.flag("removed", false)
+	p, ok := c.pattern(v)
+	if !ok {
+		return
+	}
+	switch name := strings.Trim(p, ":"); {
+	case p == "" || p == ".*":
+		r.any, r.Pattern = true, p
+	case name == "+1" || name == "-1" || !strings.ContainsAny(name, regexMeta+"."):
+		r.Pattern = name
+	default:
+		c.regex(r, c.decl.arg, p, true)
+	}
+}
+
+func (c *compiler) command(r *Rule, v runtime.Value) {
+	p, ok := c.pattern(v)
+	if !ok {
+		return
+	}
+	r.Pattern = p
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		c.fail("command", "write \"/"+p+"\"", "%s: a command begins with a slash", c.reg.Name)
+	case len(p) < 2 || len(p) > 32 || strings.ContainsAny(p, " \t\n") || strings.ToLower(p) != p:
+		c.fail("command", "", "%s: %q is no command: at most 32 characters, lower case, no spaces", c.reg.Name, p)
+	}
+	if text := c.str("args"); text != "" {
+		g, err := ParseGrammar(text)
+		if err != nil {
+			c.fail("args", "for example \"<app> [env=staging|prod] [--dry-run]\"", "%s: bad args: %v", c.reg.Name, err)
+		}
+		r.Args = g
+	}
+}
+
+// eventType reads Slack's type of an event, "type.subtype", or "*".
+func (c *compiler) eventType(r *Rule, v runtime.Value) {
+	p, ok := c.pattern(v)
+	if !ok {
+		return
+	}
+	r.Pattern = p
+	switch {
+	case p == "*":
+		r.any = true
+	case p == "" || strings.ContainsAny(p, " \t\n*"):
+		c.fail("type", "write Slack's name of the event, such as \"team_join\", or \"*\" for all", "%s: %q is no event type", c.reg.Name, p)
+	case strings.HasPrefix(p, "message."):
+		r.subtype = p[len("message."):]
+	}
+}
+
+func (c *compiler) schedule(r *Rule, v runtime.Value) {
+	p, ok := c.pattern(v)
+	if !ok {
+		return
+	}
+	r.Pattern = p
+	s, err := ParseSchedule(p, c.str("tz"))
+	if err != nil {
+		arg := "schedule"
+		if errors.Is(err, errZone) {
+			arg = "tz"
+		}
+		c.fail(arg, "write \"every 10m\", or a cron such as \"0 9 * * mon-fri\" (with seconds: six fields)", "%s: %v", c.reg.Name, err)
+		return
+	}
+	r.Schedule = s
+}
+
+func declarationNames() []string {
+	names := make([]string, 0, len(declarations))
+	for n := range declarations {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// regex compiles a pattern into r; whole makes it match the whole text only.
+func (c *compiler) regex(r *Rule, arg, p string, whole bool) {
+	r.Pattern = p
+	re, err := compileRegex(p)
+	if err != nil {
+		c.badRegex(arg, err)
+		return
+	}
+	if whole {
+		re = regexp.MustCompile(`\A(?:` + p + `)\z`)
+	}
+	r.re, r.names = re, re.SubexpNames()
+}
+
+// compileWhole compiles a pattern that must match a whole text.
+func (c *compiler) compileWhole(arg, p string) *regexp.Regexp {
+	if _, err := compileRegex(p); err != nil {
+		c.badRegex(arg, err)
+		return nil
+	}
+	return regexp.MustCompile(`\A(?:` + p + `)\z`)
+}
+
+func (c *compiler) badRegex(arg string, err error) {
+	e := c.fail(arg, "", "%s: bad regex: %v", c.reg.Name, err)
+	var se *syntax.Error
+	if !errors.As(err, &se) {
+		return
+	}
+	e.Msg = c.reg.Name + ": bad regex: " + se.Code.String() + ": `" + se.Expr + "`"
+	e.Hint = regexHint(se)
+	// Point at the offending part if the source line shows it as it is.
+	if from := e.Pos.Col - 1; from >= 0 && from < len(e.Line) && se.Expr != "" {
+		if at := strings.Index(e.Line[from:], se.Expr); at >= 0 {
+			e.Pos.Col += at
+		}
+	}
+}

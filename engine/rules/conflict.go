@@ -1,0 +1,92 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// clash is two rules that would both be the answering rule of one thing.
+type clash struct{ first, second *Rule }
+
+// problem is the error of the second rule, which names both places.
+func (c clash) problem(b *runtime.Bundle) *runtime.Error {
+	return problem(b, c.second.Pos, "each has one answering rule: remove one of the two, or give them different teams or bots",
+		"%s is answered already by the rule at %s", c.second, c.first.Pos)
+}
+
+// slots returns what a rule claims to answer; nil for the kinds that any
+// number of rules may see.
+func (r *Rule) slots() []string {
+	if !r.Answers || !r.Enabled {
+		return nil
+	}
+	k := string(r.Kind) + "\x00"
+	switch {
+	case r.Hook != nil:
+		out := make([]string, len(r.Hook.Methods))
+		for i, m := range r.Hook.Methods {
+			out[i] = k + m + r.Hook.shape()
+		}
+		return out
+	case r.re != nil:
+		k += "re\x00"
+	}
+	if r.Kind == event.Action {
+		return []string{k + r.Pattern + "\x00" + r.Block}
+	}
+	return []string{k + r.Pattern}
+}
+
+// claims is the answering rules by slot.
+type claims map[string][]*Rule
+
+// conflict returns a rule that already claims what r claims, or nil.
+func (c claims) conflict(r *Rule) *Rule {
+	for _, s := range r.slots() {
+		for _, o := range c[s] {
+			if !r.apart(o) {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+func (c claims) add(r *Rule) {
+	for _, s := range r.slots() {
+		c[s] = append(c[s], r)
+	}
+}
+
+// apart reports whether two rules can never see the same event, because they
+// belong to different workspaces or bots.
+func (r *Rule) apart(o *Rule) bool {
+	if r.Hook != nil { // requests from outside belong to no team
+		return false
+	}
+	return disjoint(r.filter.teams, o.filter.teams) ||
+		disjoint(r.Bots, o.Bots) && allNames(r.Bots) == allNames(o.Bots) && allIDs(r.Bots) == allIDs(o.Bots)
+}
+
+// A bot may be given by name or by app id: only lists of one form compare.
+func allNames(bots []string) bool { return !slices.ContainsFunc(bots, appID.MatchString) }
+
+func allIDs(bots []string) bool {
+	return !slices.ContainsFunc(bots, func(b string) bool { return !appID.MatchString(b) })
+}
+
+// conflicts finds the clashes within a list of rules, in its order.
+func conflicts(rules []*Rule) []clash {
+	var out []clash
+	c := claims{}
+	for _, r := range rules {
+		if o := c.conflict(r); o != nil {
+			out = append(out, clash{o, r})
+			continue
+		}
+		c.add(r)
+	}
+	return out
+}

@@ -1,0 +1,283 @@
+package rules
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-rules/starling/engine/metric"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Options configure a Loader. Dirs, Pool and Languages are required.
+type Options struct {
+	// Dirs are the rules directories. Paths of scripts are relative to theirs,
+	// and unique over all.
+	Dirs []string
+	Pool runtime.Pool
+	// Languages are the names of the languages by file name ending with its dot.
+	Languages map[string]string
+	// Library holds the scripts that are loaded as @starling//path. May be nil.
+	Library fs.FS
+	// Config is what `config` is in a script, by the script's path, with or
+	// without its ending, or its name.
+	Config map[string]runtime.Value
+	Limits runtime.Limits
+	// Names resolves names of channels, users and teams. May be nil.
+	Names Names
+	// Parallel is how many scripts are compiled at a time (default: as many as
+	// there are processors).
+	Parallel int
+	// Poll is the interval of looking for changes that no notification told
+	// of (default 2 s).
+	Poll time.Duration
+	// Grace is how long a version that was replaced stays loaded without a
+	// run (default 1 min).
+	Grace time.Duration
+
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *metric.Set
+}
+
+// Loader keeps a Set in step with directories of scripts. Safe for concurrent use.
+type Loader struct {
+	opts    Options
+	current atomic.Pointer[Set]
+	report  atomic.Pointer[Report]
+
+	versions versions
+	libMu    sync.Mutex
+	lib      map[string]*text
+
+	// mu is held while rules are loaded; it guards what follows.
+	mu      sync.Mutex
+	tree    *tree
+	scripts map[string]*script
+	waiting map[string]time.Time // unstable files: since when
+	onSwap  []func(old, new *Set)
+}
+
+// script is the state of one rule file.
+type script struct {
+	running *Version
+	last    *attempt
+	// clash is why the last attempt, good in itself, does not run.
+	clash runtime.Errors
+	// told is the text of the errors that were logged last.
+	told string
+}
+
+// NewLoader returns a loader with an empty Set. Call Load to fill it.
+func NewLoader(o Options) *Loader {
+	o.Limits = o.Limits.OrDefault()
+	if o.Parallel <= 0 {
+		o.Parallel = goruntime.GOMAXPROCS(0)
+	}
+	if o.Poll <= 0 {
+		o.Poll = 2 * time.Second
+	}
+	if o.Grace <= 0 {
+		o.Grace = time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = metric.New("")
+	}
+	l := &Loader{
+		opts: o, lib: map[string]*text{}, scripts: map[string]*script{}, waiting: map[string]time.Time{},
+		versions: versions{held: map[runtime.Digest]*held{}, grace: o.Grace},
+	}
+	l.current.Store(NewSet(nil, o.Names))
+	l.report.Store(&Report{})
+	return l
+}
+
+func (l *Loader) now() time.Time { return l.opts.Now() }
+
+// Current returns the index in force; never nil.
+func (l *Loader) Current() *Set { return l.current.Load() }
+
+// Report returns what the last load found; never nil.
+func (l *Loader) Report() *Report { return l.report.Load() }
+
+// OnSwap registers a function that is called after the rules in force have
+// changed, one call at a time. It must not call the loader's Load or Reload.
+func (l *Loader) OnSwap(f func(old, new *Set)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onSwap = append(l.onSwap, f)
+}
+
+// Load brings the Set in step with the directories: new and changed scripts
+// are compiled beside the running ones, then all is swapped at once. What is
+// wrong with single files is in the Report; their previous versions keep
+// running. The error tells that nothing could be loaded (the pool is closed,
+// ctx ended): then nothing has changed.
+func (l *Loader) Load(ctx context.Context) (*Set, *Report, error) { return l.load(ctx, false, nil) }
+
+// Reload is Load without trust in file times: every file is read.
+func (l *Loader) Reload(ctx context.Context) (*Set, *Report, error) { return l.load(ctx, true, nil) }
+
+// load is Load; changing tells which files are known to be changing right now.
+func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool) (*Set, *Report, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start := l.now()
+	sc := &scanner{
+		roots: l.opts.Dirs, exts: l.opts.Languages, limit: int64(l.opts.Limits.Source), now: l.now, prev: l.tree, force: force,
+		hold: func(p string) bool { return l.holdBack(p, start) }, changing: changing,
+	}
+	t := sc.scan()
+	l.forgetWaiting(t)
+	fresh, err := l.compileAll(ctx, t)
+	if err != nil {
+		l.opts.Metrics.Reloads.WithLabelValues("error").Inc()
+		return l.Current(), l.Report(), err
+	}
+	l.tree = t
+	removed := l.adopt(t, fresh)
+	changed := l.choose() || removed
+	old := l.Current()
+	set := old
+	if changed {
+		set = NewSet(l.running(), l.opts.Names)
+		l.current.Store(set)
+	}
+	report := l.newReport(t, start)
+	report.Changed = changed
+	l.report.Store(report)
+	l.wantVersions()
+	l.tell(report, len(fresh))
+	if changed {
+		for _, f := range l.onSwap {
+			f(old, set)
+		}
+	}
+	l.sweep()
+	return set, report, nil
+}
+
+// maxHold is how long a file that is being written is waited for. Longer, and
+// it is taken as it is: some programs never close what they write.
+const maxHold = 5 * time.Second
+
+// holdBack says whether to wait for a file that is being written.
+func (l *Loader) holdBack(p string, now time.Time) bool {
+	since, ok := l.waiting[p]
+	if !ok {
+		l.waiting[p] = now
+		return true
+	}
+	return now.Sub(since) < maxHold
+}
+
+func (l *Loader) forgetWaiting(t *tree) {
+	for p := range l.waiting {
+		if !t.unstable[p] {
+			delete(l.waiting, p)
+		}
+	}
+}
+
+// compileAll compiles the scripts whose sources have changed, several at a time.
+func (l *Loader) compileAll(ctx context.Context, t *tree) (map[string]*attempt, error) {
+	var paths []string
+	for _, p := range t.scripts {
+		if s := l.scripts[p]; s == nil || s.last == nil || s.last.srcErr != t.files[p].err || !s.last.current(t, l.library) {
+			paths = append(paths, p)
+		}
+	}
+	results := make([]*attempt, len(paths))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(l.opts.Parallel, len(paths)) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(paths) {
+					return
+				}
+				var running *Version
+				if s := l.scripts[paths[i]]; s != nil {
+					running = s.running
+				}
+				a, err := l.attempt(ctx, t, paths[i], running)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				results[i] = a
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	fresh := make(map[string]*attempt, len(paths))
+	for i, p := range paths {
+		fresh[p] = results[i]
+	}
+	return fresh, nil
+}
+
+// adopt takes up what was compiled, and drops scripts whose files have gone.
+// It reports whether any of those was running.
+func (l *Loader) adopt(t *tree, fresh map[string]*attempt) (removed bool) {
+	for p, s := range l.scripts {
+		if _, ok := slices.BinarySearch(t.scripts, p); !ok {
+			removed = removed || s.running != nil
+			delete(l.scripts, p)
+		}
+	}
+	for p, a := range fresh {
+		s := l.scripts[p]
+		if s == nil {
+			s = &script{}
+			l.scripts[p] = s
+		}
+		s.last = a
+		if a.version != nil {
+			l.versions.add(a.version, l.now())
+		}
+	}
+	return removed
+}
+
+// running lists the rules of all running versions.
+func (l *Loader) running() []*Rule {
+	var out []*Rule
+	for _, s := range l.scripts {
+		if s.running != nil {
+			out = append(out, s.running.Rules...)
+		}
+	}
+	return out
+}
+
+// wantVersions retires the versions that neither run nor wait to run.
+func (l *Loader) wantVersions() {
+	wanted := make(map[runtime.Digest]bool, len(l.scripts))
+	for _, s := range l.scripts {
+		if s.running != nil {
+			wanted[s.running.Digest] = true
+		}
+		if s.last.version != nil {
+			wanted[s.last.version.Digest] = true
+		}
+	}
+	l.versions.want(wanted, l.now())
+}

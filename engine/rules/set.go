@@ -1,0 +1,119 @@
+package rules
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/starling-rules/starling/engine/event"
+)
+
+// Set is an immutable index over rules. Safe for concurrent use.
+type Set struct {
+	rules  []*Rule // all that events can match, in the order in which they run
+	errors []*Rule
+	byID   map[string]*Rule
+	kinds  map[event.Kind]*index
+	// any is the rules of on.event: they see events of every kind.
+	any    *index
+	routes router
+	names  Names
+	slow   []*Rule
+	needs  needs
+
+	scratch sync.Pool
+}
+
+// needs tells which names must be known for an event to be matched.
+type needs struct{ channels, users bool }
+
+// NewSet builds the index. names may be nil: then rules that go by names of
+// channels or users match nothing.
+func NewSet(rules []*Rule, names Names) *Set {
+	s := &Set{byID: make(map[string]*Rule, len(rules)), kinds: map[event.Kind]*index{}, routes: router{}, names: names}
+	ordered := slices.Clone(rules)
+	slices.SortFunc(ordered, before)
+	builders := map[event.Kind]*indexBuilder{}
+	for _, r := range ordered {
+		s.byID[r.ID] = r
+		if r.Kind == Failure {
+			s.errors = append(s.errors, r)
+			continue
+		}
+		number := int32(len(s.rules))
+		s.rules = append(s.rules, r)
+		if !r.Enabled {
+			continue
+		}
+		s.need(r)
+		if r.slow {
+			s.slow = append(s.slow, r)
+		}
+		if r.Kind == event.Webhook {
+			s.routes.add(r)
+			continue
+		}
+		if builders[r.Kind] == nil {
+			builders[r.Kind] = &indexBuilder{}
+		}
+		builders[r.Kind].add(number, r)
+	}
+	for kind, b := range builders {
+		s.kinds[kind] = b.build()
+	}
+	s.any = s.kinds[event.Other]
+	delete(s.kinds, event.Other)
+	s.scratch.New = func() any { return &scratch{marks: make([]uint32, len(s.rules))} }
+	return s
+}
+
+func (s *Set) need(r *Rule) {
+	s.needs.channels = s.needs.channels || len(r.filter.channelNames)+len(r.filter.channelGlobs) > 0
+	s.needs.users = s.needs.users || len(r.filter.userNames)+len(r.filter.userMails) > 0
+}
+
+// Rules lists all rules in the order in which they run, those that are not
+// enabled included, those of on.error last. The caller must not change it.
+func (s *Set) Rules() []*Rule {
+	if len(s.errors) == 0 {
+		return s.rules
+	}
+	return slices.Concat(s.rules, s.errors)
+}
+
+// Rule returns the rule of that ID, or nil.
+func (s *Set) Rule(id string) *Rule { return s.byID[id] }
+
+// Len returns the number of rules.
+func (s *Set) Len() int { return len(s.rules) + len(s.errors) }
+
+// ErrorRules returns the enabled rules of on.error, in order.
+func (s *Set) ErrorRules() []*Rule {
+	if !slices.ContainsFunc(s.errors, func(r *Rule) bool { return !r.Enabled }) {
+		return s.errors
+	}
+	return slices.DeleteFunc(slices.Clone(s.errors), func(r *Rule) bool { return !r.Enabled })
+}
+
+// Slow returns the rules of messages that nothing indexes: they are tried on
+// every message.
+func (s *Set) Slow() []*Rule { return s.slow }
+
+// OfKind returns the enabled rules of a kind, in order: schedules to be timed,
+// commands for the manifest, webhooks for webstatus.
+func (s *Set) OfKind(kind event.Kind) []*Rule {
+	var out []*Rule
+	for _, r := range s.rules {
+		if r.Kind == kind && r.Enabled {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// NeedsChannelNames and NeedsUserNames report whether any rule goes by the
+// name of a channel, or by the name or address of a user: then the caller
+// makes Names know those of an event before it matches it.
+func (s *Set) NeedsChannelNames() bool { return s.needs.channels }
+
+// NeedsUserNames is described at NeedsChannelNames.
+func (s *Set) NeedsUserNames() bool { return s.needs.users }
