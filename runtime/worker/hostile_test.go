@@ -106,7 +106,7 @@ func TestClosedSocketIsACrash(t *testing.T) {
 
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
-	p := newPool(t, worker.Options{Workers: 1})
+	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: 10 * time.Second}})
 	d := load(t, p, "x")
 	wantError(t, p, d, "deep", runtime.LimitError, runtime.LimitOutput)
 	wantError(t, p, d, "large 2000000", runtime.LimitError, runtime.LimitOutput)
