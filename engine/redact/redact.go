@@ -111,11 +111,14 @@ var (
 )
 
 // Clean returns text with every secret and every token shape masked.
-func (s *Set) Clean(text string) string {
+func (s *Set) Clean(text string) string { return Shapes(s.Replace(text)) }
+
+// Replace returns text with every registered secret masked, and nothing else.
+func (s *Set) Replace(text string) string {
 	if r := s.replacer.Load(); r != nil {
-		text = r.Replace(text)
+		return r.Replace(text)
 	}
-	return Shapes(text)
+	return text
 }
 
 // Shapes masks what looks like a Slack token, an authorization header or a

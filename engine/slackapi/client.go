@@ -85,6 +85,7 @@ type Client struct {
 
 	users    *cache[runtime.JSON]
 	channels *cache[runtime.JSON]
+	dms      *cache[string]
 	indexes  *cache[*index]
 	selves   *cache[Identity]
 }
@@ -115,6 +116,7 @@ func New(o Options) (*Client, error) {
 	}
 	c.users = newCache[runtime.JSON](o.Now, o.CacheTTL, o.CacheSize)
 	c.channels = newCache[runtime.JSON](o.Now, o.CacheTTL, o.CacheSize)
+	c.dms = newCache[string](o.Now, time.Hour, o.CacheSize)
 	c.indexes = newCache[*index](o.Now, o.CacheTTL, 100)
 	c.selves = newCache[Identity](o.Now, time.Hour, 1000)
 	return c, nil

@@ -107,6 +107,27 @@ func (c *Client) ChannelID(ctx context.Context, name string, o CallOptions) (str
 	return c.byName(ctx, channels, name, o)
 }
 
+// DM opens the direct conversation with a user and returns its channel id.
+func (c *Client) DM(ctx context.Context, user string, o CallOptions) (string, error) {
+	return c.dms.get(ctx, o.who()+" "+user, time.Time{}, func(ctx context.Context) (string, error) {
+		// To open one that is open returns it: safe to repeat.
+		o := o
+		o.Idempotent = true
+		r, err := c.Call(ctx, "conversations.open", runtime.NewDict("users", user), o)
+		if err != nil {
+			return "", err
+		}
+		if !r.OK {
+			return "", refused("conversations.open", r)
+		}
+		id := r.Text("channel", "id")
+		if id == "" {
+			return "", &Error{Method: "conversations.open", Code: "invalid_response"}
+		}
+		return id, nil
+	})
+}
+
 // object is one cached object, loaded by one call.
 func (c *Client) object(ctx context.Context, in *cache[runtime.JSON], key string, o CallOptions, method, arg, value, field string) (runtime.JSON, error) {
 	return in.get(ctx, o.who()+" "+key, time.Time{}, func(ctx context.Context) (runtime.JSON, error) {
@@ -275,6 +296,9 @@ func (c *Client) Observe(e *event.Event) {
 		c.selves.forgetIf(func(key string) bool { return ofTeam(key, e.Team) })
 	}
 }
+
+// Result is the refusal as a Result.
+func (e *Error) Result() Result { return failure(e.Code, e.Error()) }
 
 // drop forgets objects of a team, whichever bot looked them up.
 func (c *Client) drop(in *cache[runtime.JSON], team string, ids []string) {

@@ -27,6 +27,7 @@ const (
 	NeedChannel   Trait = 1 << iota // channel
 	NeedTS                          // ts
 	NeedTimestamp                   // timestamp
+	NeedMessageTS                   // message_ts
 	NeedUser                        // user
 	NeedUserID                      // user_id
 	NeedTrigger                     // trigger_id
@@ -74,7 +75,7 @@ var methods = sync.OnceValue(func() map[string]Method { return parseMethods(meth
 func parseMethods(table string) map[string]Method {
 	classes := map[string]Class{"w": Write, "r": Read, "x": Reaction, "p": Posts}
 	traits := map[string]Trait{
-		"channel": NeedChannel, "ts": NeedTS, "timestamp": NeedTimestamp, "user": NeedUser, "user_id": NeedUserID,
+		"channel": NeedChannel, "ts": NeedTS, "timestamp": NeedTimestamp, "message_ts": NeedMessageTS, "user": NeedUser, "user_id": NeedUserID,
 		"trigger": NeedTrigger, "team": NeedTeam, "json": TakesJSON, "metadata": TakesMetadata, "lane": PerChannel,
 	}
 	m := map[string]Method{}
@@ -134,7 +135,7 @@ canvases.sections.lookup              3 r json
 chat.appendStream                     4 w json lane
 chat.delete                           3 w json channel ts lane
 chat.deleteScheduledMessage           3 w json channel
-chat.getPermalink                     0 r channel
+chat.getPermalink                     0 r channel message_ts
 chat.meMessage                        3 w json channel lane
 chat.postEphemeral                    4 w json channel user lane
 chat.postMessage                      0 p json channel metadata lane
