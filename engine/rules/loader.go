@@ -14,8 +14,8 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Options configure a Loader. Dirs, Pool and Languages are required.
-type Options struct {
+// LoaderOptions configure a Loader. Dirs, Pool and Languages are required.
+type LoaderOptions struct {
 	// Dirs are the rules directories. Paths of scripts are relative to theirs,
 	// and unique over all.
 	Dirs []string
@@ -47,7 +47,7 @@ type Options struct {
 
 // Loader keeps a Set in step with directories of scripts. Safe for concurrent use.
 type Loader struct {
-	opts    Options
+	opts    LoaderOptions
 	current atomic.Pointer[Set]
 	report  atomic.Pointer[Report]
 
@@ -74,7 +74,7 @@ type script struct {
 }
 
 // NewLoader returns a loader with an empty Set. Call Load to fill it.
-func NewLoader(o Options) *Loader {
+func NewLoader(o LoaderOptions) *Loader {
 	o.Limits = o.Limits.OrDefault()
 	if o.Parallel <= 0 {
 		o.Parallel = goruntime.GOMAXPROCS(0)
@@ -127,7 +127,10 @@ func (l *Loader) OnSwap(f func(old, new *Set)) {
 func (l *Loader) Load(ctx context.Context) (*Set, *Report, error) { return l.load(ctx, false, nil) }
 
 // Reload is Load without trust in file times: every file is read.
-func (l *Loader) Reload(ctx context.Context) (*Set, *Report, error) { return l.load(ctx, true, nil) }
+func (l *Loader) Reload(ctx context.Context) error {
+	_, _, err := l.load(ctx, true, nil)
+	return err
+}
 
 // load is Load; changing tells which files are known to be changing right now.
 func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool) (*Set, *Report, error) {

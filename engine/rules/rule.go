@@ -38,7 +38,7 @@ type Rule struct {
 	// action, view, options, shortcut, webhook.
 	Answers bool
 
-	Settings
+	Options
 
 	// Block restricts an action to one block_id; "" is any.
 	Block string
@@ -62,8 +62,8 @@ type Rule struct {
 	slow     bool // a message rule with nothing to index it by
 }
 
-// Settings are the options that every registration takes.
-type Settings struct {
+// Options are those that every registration takes.
+type Options struct {
 	// Name and Help are for listings. Name may be empty: see ID.
 	Name, Help string
 	// Channels are ids or "#names", Users and Teams ids (teams also names),

@@ -63,7 +63,7 @@ func (vs *versions) sweep(now time.Time) []runtime.Digest {
 }
 
 // Acquire keeps a version loaded until Release is called as often. Versions
-// of the current Set are loaded, and stay so for Options.Grace after they have
+// of the current Set are loaded, and stay so for LoaderOptions.Grace after they have
 // been replaced: time enough to acquire what Match returned.
 func (l *Loader) Acquire(d runtime.Digest) {
 	l.versions.mu.Lock()
@@ -104,7 +104,7 @@ func (l *Loader) Version(d runtime.Digest) (*Version, bool) {
 }
 
 // Restore loads a version from its sources, for a run that began on it. The
-// caller acquires it within Options.Grace.
+// caller acquires it within LoaderOptions.Grace.
 func (l *Loader) Restore(ctx context.Context, b *runtime.Bundle) error {
 	if _, ok := l.Version(b.Digest); ok {
 		return nil

@@ -34,7 +34,7 @@ type watcher struct {
 // Watch keeps the Set in step with the directories until ctx ends, which is no
 // error. Notifications tell it of changes; for what they miss (network file
 // systems, overflow, a directory that appears later) it also looks every
-// Options.Poll. Call Load before.
+// LoaderOptions.Poll. Call Load before.
 func (l *Loader) Watch(ctx context.Context) error {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,9 +21,9 @@ type Hook struct {
 	// the body undecoded.
 	FormParam string
 	Raw       bool
-	// Secret is a text or a runtime.Secret; Signature the scheme in which
-	// requests prove to know it; Open that anybody may call.
-	Secret    runtime.Value
+	// Secret is what requests prove to know, Signature the scheme in which
+	// they do; both are empty if Open: anybody may call.
+	Secret    runtime.Secret
 	Signature string
 	Open      bool
 
@@ -59,6 +60,9 @@ var (
 
 // httpMethods are those that a webhook may name.
 var httpMethods = []string{"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
+
+// signatures are the schemes that the way in can check, the default first.
+var signatures = []string{"github", "hmac-sha256"}
 
 // reserved are the paths that Starling answers itself (SPEC §4, §11).
 var reserved = []string{"/slack", "/api/v1", "/api/v2", "/healthcheck", "/healthz", "/readyz", "/metrics"}
@@ -137,7 +141,8 @@ func splitPath(p string) []string {
 	return strings.Split(p[1:], "/")
 }
 
-// match returns the parameters of a path, or ok = false.
+// match returns the parameters of a path as it was sent, or ok = false. Parts
+// are decoded after the path was split: an encoded slash separates nothing.
 func (h *Hook) match(path string) (params *runtime.Dict, ok bool) {
 	params = &runtime.Dict{}
 	rest := strings.TrimPrefix(trimSlash(path), "/")
@@ -146,12 +151,16 @@ func (h *Hook) match(path string) (params *runtime.Dict, ok bool) {
 		if !more {
 			return nil, false
 		}
-		if s.kind == pathParam {
-			params.Set(s.name, rest)
-			return params, true
-		}
 		var part string
-		part, rest, more = strings.Cut(rest, "/")
+		if s.kind == pathParam {
+			part, rest, more = rest, "", false
+		} else {
+			part, rest, more = strings.Cut(rest, "/")
+		}
+		part, ok := unescape(part)
+		if !ok {
+			return nil, false
+		}
 		if s.kind == literal {
 			if part != s.text {
 				return nil, false
@@ -165,6 +174,14 @@ func (h *Hook) match(path string) (params *runtime.Dict, ok bool) {
 		params.Set(s.name, v)
 	}
 	return params, !more
+}
+
+func unescape(s string) (string, bool) {
+	if strings.IndexByte(s, '%') < 0 {
+		return s, true
+	}
+	s, err := url.PathUnescape(s)
+	return s, err == nil
 }
 
 func (s *segment) value(part string) (runtime.Value, bool) {
@@ -234,25 +251,27 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 	switch s, _ := c.args.Get("secret"); s := s.(type) {
 	case nil:
 	case string:
-		if s == "" {
-			c.fail("secret", "", "%s: secret is empty", c.reg.Name)
+		if s != "" {
+			h.Secret = runtime.Secret{Parts: []runtime.SecretPart{{Text: s}}}
 		}
-		h.Secret = s
 	case runtime.Secret:
 		h.Secret = s
 	default:
 		c.wrongType("secret", "a text or secret(\"NAME\")", s)
 	}
+	secret := len(h.Secret.Parts) > 0
 	switch {
-	case h.Secret == nil && !h.Open:
-		c.fail("", "add secret=secret(\"NAME\"), signature=\"github\" — or open=True if anybody may call it",
+	case !secret && h.Signature != "":
+		c.fail("signature", "add secret=secret(\"NAME\")", "%s: a signature needs a secret that is not empty", c.reg.Name)
+	case !secret && !h.Open:
+		c.fail("", "add secret=secret(\"NAME\"), signature=\"github\", or open=True if anybody may call it",
 			"%s: nothing says who may call %s", c.reg.Name, h.Path)
-	case h.Secret != nil && h.Open:
+	case secret && h.Open:
 		c.fail("open", "", "%s: a route is open or has a secret, not both", c.reg.Name)
-	case h.Secret != nil && h.Signature == "":
-		c.fail("secret", "add signature=\"github\"", "%s: secret needs a signature scheme", c.reg.Name)
-	case h.Secret == nil && h.Signature != "":
-		c.fail("signature", "add secret=secret(\"NAME\")", "%s: signature needs a secret", c.reg.Name)
+	case secret && h.Signature == "":
+		h.Signature = signatures[0]
+	case secret && !slices.Contains(signatures, h.Signature):
+		c.fail("signature", didYouMean(h.Signature, signatures), "%s: unknown signature scheme %q: %s", c.reg.Name, h.Signature, strings.Join(signatures, ", "))
 	}
 	if h.Raw && h.FormParam != "" {
 		c.fail("raw", "", "%s: raw=True leaves the body undecoded, so form_param cannot be read", c.reg.Name)
@@ -271,7 +290,10 @@ func (rt router) add(r *Rule) {
 
 // candidates calls f for every rule whose route may match the path.
 func (rt router) candidates(path string, f func(*Rule)) {
-	path = trimSlash(path)
+	path, ok := unescape(trimSlash(path))
+	if !ok {
+		return
+	}
 	if path == "/" {
 		path = ""
 	}
@@ -287,21 +309,21 @@ func (rt router) candidates(path string, f func(*Rule)) {
 	}
 }
 
-// Webhook finds the rule that answers a request. found is false if no route
-// has the path; a nil rule with found means that the method is not among allow.
-// The path is decoded, and begins with a slash.
+// Webhook finds the rule that answers a request, and the parameters in its
+// path, which is as it was sent: encoded, with a leading slash. If the path is
+// known but not with that method, found is false and allow lists the methods
+// that it is known with.
 func (s *Set) Webhook(method, path string) (rule *Rule, params *runtime.Dict, found bool, allow []string) {
 	s.routes.candidates(path, func(r *Rule) {
 		p, ok := r.Hook.match(path)
 		if !ok {
 			return
 		}
-		found = true
 		allow = append(allow, r.Hook.Methods...)
 		if slices.Contains(r.Hook.Methods, method) && (rule == nil || preferred(r, rule)) {
 			rule, params = r, p
 		}
 	})
 	slices.Sort(allow)
-	return rule, params, found, slices.Compact(allow)
+	return rule, params, rule != nil, slices.Compact(allow)
 }
