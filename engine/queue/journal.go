@@ -1,0 +1,388 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// shard journals the events of its keys and hands them to the consumer.
+type shard struct {
+	core *core
+	k    int
+	log  log
+
+	// Guarded by core.mu.
+	cond    sync.Cond // the consumer's goroutine of this shard waits here
+	queue   fifo[*event]
+	owned   bool
+	fenced  error       // why the shard was lost, until it is owned again
+	pages   fifo[*page] // to be written; the last one is open
+	bytes   int64       // in them
+	current *page       // being written
+	running bool
+	timer   *time.Timer
+	live    map[*event]struct{} // journaled and not settled
+	carried map[*event]struct{} // those of them whose lane slot is free
+	settled fifo[*event]        // in the order their ends were written
+	marks   fifo[pageMark]
+	total   int64            // bytes of the journal, as far as marks reach
+	trimAt  int64            // the total at which to look for something to trim
+	aged    bool             // something is past Retain
+	byPlace map[place]*event // while the index is being rebuilt
+
+	// Owned by the writer goroutine, and by whoever opens the shard before it.
+	head     uint64 // sequence of the newest page
+	trimming bool
+}
+
+// pageMark says how many bytes the journal had when page seq was written.
+type pageMark struct {
+	seq   uint64
+	total int64
+	at    int64
+}
+
+// page is journal items that are stored by one write.
+type page struct {
+	buf   []byte
+	marks []mark
+	count uint64 // entries in it
+	seq   uint64 // once stored
+	done  chan struct{}
+	err   error
+}
+
+// mark is what is to be done about an event once its page is stored.
+type mark struct {
+	event  *event
+	settle bool
+}
+
+// append implements Delivery.Append and AppendLater.
+func (sh *shard) append(e *event, gen uint32, entries []Entry) (*page, error) {
+	c := sh.core
+	size := 0
+	for i := range entries {
+		if n := itemSize(len(entries[i].Body)); n > c.maxEvent {
+			return nil, fmt.Errorf("append entry of %d bytes: %w", len(entries[i].Body), ErrTooLarge)
+		}
+		size += itemSize(len(entries[i].Body))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := sh.may(e, gen); err != nil {
+		return nil, err
+	}
+	if e.err != nil {
+		err := e.err
+		e.err = nil
+		return nil, err
+	}
+	if sh.bytes+int64(size) > c.backlog {
+		return nil, fmt.Errorf("append: %d bytes wait to be written: %w", sh.bytes, ErrUnavailable)
+	}
+	sh.writeEntries(e, entries)
+	p := sh.lastPage()
+	sh.kick()
+	return p, nil
+}
+
+// may says whether a delivery still has its event. Called with mu held.
+func (sh *shard) may(e *event, gen uint32) error {
+	switch {
+	case sh.core.closed:
+		return ErrClosed
+	case sh.fenced != nil:
+		return sh.fenced
+	case e.gen != gen:
+		return fmt.Errorf("event was delivered again: %w", ErrFenced)
+	case e.state != evOut:
+		return fmt.Errorf("event %s is settled", e.id)
+	}
+	return nil
+}
+
+// writeEntries encodes entries in order; all of one call reach the disk before
+// any that come later. Called with mu held.
+func (sh *shard) writeEntries(e *event, entries []Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	sh.open(e)
+	for i := range entries {
+		p := sh.room(itemSize(len(entries[i].Body)))
+		sh.put(p, e, &item{kind: itemEntry, place: e.place, typ: entries[i].Type, body: entries[i].Body})
+		p.count++
+	}
+}
+
+// open makes the journal name the event. Called with mu held.
+func (sh *shard) open(e *event) {
+	if e.opened {
+		return
+	}
+	e.opened = true
+	sh.live[e] = struct{}{}
+	sh.put(sh.room(itemSize(len(e.id))), e, &item{kind: itemOpen, place: e.place, id: e.id, stored: e.stored, attempt: int(e.attempt)})
+}
+
+// end writes the entries and the end of an event. Called with mu held.
+func (sh *shard) end(e *event, entries []Entry) {
+	c := sh.core
+	fit := entries[:0:0]
+	for _, en := range entries {
+		if itemSize(len(en.Body)) > c.maxEvent {
+			c.log.Error("entry left out of the journal: too large", "event", e.id, "bytes", len(en.Body))
+			continue
+		}
+		fit = append(fit, en)
+	}
+	sh.writeEntries(e, fit)
+	p := sh.room(itemSize(len(e.id)))
+	e.settled = c.now().UnixNano()
+	sh.put(p, nil, &item{kind: itemSettle, place: e.place, id: e.id, stored: e.stored, settled: e.settled})
+	p.marks = append(p.marks, mark{event: e, settle: true})
+	e.state = evSettling
+	c.pending--
+	if c.consumer != nil {
+		c.consumer.release()
+	}
+	sh.kickSoon()
+}
+
+// room is the open page, or a new one if n bytes do not fit. Called with mu held.
+func (sh *shard) room(n int) *page {
+	if q := sh.pages.len(); q > 0 {
+		if p := sh.pages.all()[q-1]; len(p.buf) == 1 || len(p.buf)+n <= sh.core.pageBytes {
+			return p
+		}
+	}
+	p := newPage()
+	sh.pages.push(p)
+	return p
+}
+
+func newPage() *page {
+	return &page{buf: append(make([]byte, 0, 512), formatVersion), done: make(chan struct{})}
+}
+
+func (sh *shard) put(p *page, e *event, it *item) {
+	before := len(p.buf)
+	p.buf = appendItem(p.buf, it)
+	sh.bytes += int64(len(p.buf) - before)
+	if e == nil {
+		return
+	}
+	if n := len(p.marks); n == 0 || p.marks[n-1].event != e || p.marks[n-1].settle {
+		p.marks = append(p.marks, mark{event: e})
+	}
+}
+
+func (sh *shard) lastPage() *page {
+	if q := sh.pages.len(); q > 0 {
+		return sh.pages.all()[q-1]
+	}
+	return sh.current
+}
+
+// kick starts the writer if there is something to write. Called with mu held.
+func (sh *shard) kick() {
+	if sh.running || sh.pages.len() == 0 || sh.fenced != nil {
+		return
+	}
+	sh.running = true
+	sh.core.writers.Add(1)
+	go sh.write()
+}
+
+// kickTrim starts the writer if there is something to trim. Called with mu held.
+func (sh *shard) kickTrim() {
+	if sh.running || sh.fenced != nil || sh.core.closed || !sh.wantsTrim() {
+		return
+	}
+	sh.running = true
+	sh.core.writers.Add(1)
+	go sh.write()
+}
+
+// kickSoon is kick after settleIn, so that ends share a write with what comes
+// next. Called with mu held.
+func (sh *shard) kickSoon() {
+	c := sh.core
+	if c.settleIn <= 0 {
+		sh.kick()
+		return
+	}
+	if sh.running || sh.timer != nil {
+		return
+	}
+	sh.timer = time.AfterFunc(c.settleIn, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		sh.timer = nil
+		if !c.closed {
+			sh.kick()
+		}
+	})
+}
+
+// write stores pages until there are none.
+func (sh *shard) write() {
+	c := sh.core
+	defer c.writers.Done()
+	c.mu.Lock()
+	for sh.fenced == nil {
+		if sh.wantsTrim() {
+			c.mu.Unlock()
+			sh.trim()
+			c.mu.Lock()
+		}
+		if sh.pages.len() == 0 || sh.fenced != nil {
+			break
+		}
+		p := sh.pages.pop()
+		sh.current = p
+		sh.bytes -= int64(len(p.buf) - 1)
+		c.mu.Unlock()
+		seq, err := sh.store(p.buf)
+		c.mu.Lock()
+		sh.current = nil
+		if err != nil {
+			sh.lose(err, p)
+			break
+		}
+		sh.finish(p, seq)
+	}
+	sh.running = false
+	c.mu.Unlock()
+}
+
+// store writes one page behind the newest, and does not give up before it is
+// known to be there, the shard is known to be lost, or the store is shut.
+func (sh *shard) store(buf []byte) (uint64, error) {
+	c := sh.core
+	for pause := 10 * time.Millisecond; ; pause = min(pause*2, 500*time.Millisecond) {
+		ctx, cancel := c.writeContext(4 * c.putTimeout)
+		seq, err := sh.log.append(ctx, buf, true, sh.head)
+		cancel()
+		if errors.Is(err, errConflict) {
+			seq, err = sh.ours(buf)
+		}
+		if err == nil {
+			sh.head = seq
+			return seq, nil
+		}
+		if errors.Is(err, ErrFenced) {
+			return 0, err
+		}
+		if c.trouble != nil {
+			c.trouble(err)
+		}
+		if errors.Is(err, ErrFull) {
+			sh.trim()
+		}
+		select {
+		case <-c.stopped:
+			return 0, fmt.Errorf("write journal: %w: %w", ErrClosed, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ours decides a conflict: the page may be there from a write without an answer.
+func (sh *shard) ours(buf []byte) (uint64, error) {
+	ctx, cancel := sh.core.writeContext(4 * sh.core.putTimeout)
+	defer cancel()
+	m, err := sh.log.get(ctx, sh.head+1)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return 0, fmt.Errorf("journal of shard %d ends elsewhere: %w", sh.k, ErrFenced)
+	case err != nil:
+		return 0, err
+	case string(m.data) != string(buf):
+		return 0, fmt.Errorf("journal of shard %d has another writer: %w", sh.k, ErrFenced)
+	}
+	return m.seq, nil
+}
+
+// finish does what was to be done once p is stored. Called with mu held.
+func (sh *shard) finish(p *page, seq uint64) {
+	c := sh.core
+	p.seq = seq
+	sh.total += int64(len(p.buf))
+	c.stats.Entries += p.count
+	for _, m := range p.marks {
+		if !m.settle {
+			m.event.addPage(seq)
+			continue
+		}
+		m.event.addPage(seq)
+		sh.ended(m.event)
+	}
+	sh.mark(seq)
+	close(p.done)
+}
+
+func (e *event) addPage(seq uint64) {
+	if n := len(e.journal); n == 0 || e.journal[n-1] != seq {
+		e.journal = append(e.journal, seq)
+	}
+}
+
+// mark notes the size of the journal about every 64 KiB. Called with mu held.
+func (sh *shard) mark(seq uint64) {
+	if n := sh.marks.len(); n > 0 && sh.total-sh.marks.all()[n-1].total < 1<<16 {
+		return
+	}
+	sh.marks.push(pageMark{seq: seq, total: sh.total, at: sh.core.now().UnixNano()})
+}
+
+// ended makes e a settled event of the index. Called with mu held.
+func (sh *shard) ended(e *event) {
+	e.state, e.body, e.err = evSettled, nil, nil
+	delete(sh.live, e)
+	delete(sh.carried, e)
+	sh.release(e)
+	sh.settled.push(e)
+}
+
+// release frees e's share in its lane's group. Called with mu held.
+func (sh *shard) release(e *event) {
+	if e.slot != nil {
+		e.slot.left--
+		e.slot = nil
+		sh.core.lanes[e.place.lane].settleLow()
+	}
+}
+
+// lose stops the shard after a failed write of p: its deliveries are fenced.
+// Called with mu held.
+func (sh *shard) lose(err error, p *page) {
+	sh.fenced = err
+	fail := func(p *page) {
+		p.err = err
+		close(p.done)
+	}
+	fail(p)
+	for sh.pages.len() > 0 {
+		fail(sh.pages.pop())
+	}
+	sh.bytes = 0
+	sh.owned = false
+	sh.cond.Broadcast()
+	if sh.core.consumer != nil {
+		sh.core.consumer.lost(sh, err)
+	}
+}
+
+func (p *page) wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return fmt.Errorf("append to journal: %w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+}

@@ -1,0 +1,265 @@
+package queue
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of the memory for operations of one key. What falls out is forgotten,
+// and a repeat of it is ErrForgotten.
+const (
+	opsKept      = 64
+	opBytesKept  = 16 << 10
+	maxKey       = 1024
+	opsRemember  = 25 * time.Hour // longer than any value that expires or is deleted
+	updateTries  = 1000
+	markDeleted  = "d"
+	presentFlag  = 1
+	forgotFlag   = 2
+	operationSum = 16
+)
+
+// state implements State on a table. The row of a key holds its value and the
+// newest operations with their results, so that one read answers both
+// questions and the newest row of a key is all that has to be kept.
+type state struct {
+	table    table
+	now      func() time.Time
+	maxValue int
+}
+
+// cell is the row of one key.
+type cell struct {
+	present bool
+	forgot  bool  // operations have been dropped
+	expires int64 // Unix nanoseconds, 0 never
+	value   []byte
+	ops     []operation // oldest first
+}
+
+type operation struct {
+	sum    [operationSum]byte
+	result []byte
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return errors.New("empty key")
+	case len(key) > maxKey:
+		return fmt.Errorf("key of %d bytes: %w", len(key), ErrTooLarge)
+	case !utf8.ValidString(key):
+		return errors.New("key is not UTF-8")
+	}
+	return nil
+}
+
+func (s *state) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, fmt.Errorf("get state: %w", err)
+	}
+	c, _, err := s.read(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("get state %q: %w", key, err)
+	}
+	if !c.present {
+		return nil, fmt.Errorf("get state %q: %w", key, ErrNotFound)
+	}
+	return c.value, nil
+}
+
+// read returns the cell of key, empty if there is none, with its revision.
+func (s *state) read(ctx context.Context, key string) (cell, uint64, error) {
+	r, err := s.table.get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return cell{}, 0, nil
+	}
+	if err != nil {
+		return cell{}, 0, err
+	}
+	c, err := decodeCell(r.data)
+	if err != nil {
+		return cell{}, 0, err
+	}
+	if c.expires != 0 && s.now().UnixNano() >= c.expires {
+		c.present, c.value, c.expires = false, nil, 0
+	}
+	return c, r.rev, nil
+}
+
+func (s *state) Update(ctx context.Context, key, op string, repeat bool, change func(old []byte, ok bool) (Change, error)) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, fmt.Errorf("update state: %w", err)
+	}
+	for range updateTries {
+		result, err := s.tryUpdate(ctx, key, op, repeat, change)
+		if !errors.Is(err, errConflict) {
+			return result, err
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("update state %q: %w", key, context.Cause(ctx))
+		}
+	}
+	return nil, fmt.Errorf("update state %q: changed by others %d times in a row: %w", key, updateTries, ErrUnavailable)
+}
+
+func (s *state) tryUpdate(ctx context.Context, key, op string, repeat bool, change func(old []byte, ok bool) (Change, error)) ([]byte, error) {
+	c, rev, err := s.read(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("update state %q: %w", key, err)
+	}
+	sum := sumOf(op)
+	if repeat {
+		for _, o := range c.ops {
+			if o.sum == sum {
+				return o.result, nil
+			}
+		}
+		if c.forgot {
+			return nil, fmt.Errorf("update state %q: %w", key, ErrForgotten)
+		}
+	}
+	var old []byte
+	if c.present {
+		old = slices.Clone(c.value)
+	}
+	ch, err := change(old, c.present)
+	if err != nil {
+		return nil, err
+	}
+	if ch.Keep {
+		return ch.Result, nil
+	}
+	if len(ch.Value)+len(ch.Result)+opBytesKept+maxKey > s.maxValue {
+		return nil, fmt.Errorf("update state %q with %d bytes: %w", key, len(ch.Value), ErrTooLarge)
+	}
+	c.apply(ch, sum, s.now())
+	mark, ttl := c.keeping(ch)
+	data := c.encode()
+	if _, err := s.table.put(ctx, key, data, mark, rev, ttl); err != nil {
+		if errors.Is(err, ErrUnavailable) && s.wrote(ctx, key, sum) {
+			return ch.Result, nil
+		}
+		return nil, fmt.Errorf("update state %q: %w", key, err)
+	}
+	return ch.Result, nil
+}
+
+// wrote looks whether an unanswered write of the operation is there after all.
+func (s *state) wrote(ctx context.Context, key string, sum [operationSum]byte) bool {
+	c, _, err := s.read(ctx, key)
+	return err == nil && slices.ContainsFunc(c.ops, func(o operation) bool { return o.sum == sum })
+}
+
+func sumOf(op string) (sum [operationSum]byte) {
+	full := sha256.Sum256([]byte(op))
+	copy(sum[:], full[:])
+	return sum
+}
+
+func (c *cell) apply(ch Change, sum [operationSum]byte, now time.Time) {
+	c.present, c.value, c.expires = !ch.Delete, nil, 0
+	if c.present {
+		c.value = ch.Value
+		if ch.TTL > 0 {
+			c.expires = now.Add(ch.TTL).UnixNano()
+		}
+	}
+	c.ops = append(c.ops, operation{sum: sum, result: ch.Result})
+	bytes := 0
+	for i := len(c.ops) - 1; i >= 0; i-- {
+		bytes += len(c.ops[i].result) + operationSum + 4
+		// The newest one stays whatever its size.
+		if i < len(c.ops)-1 && (bytes > opBytesKept || len(c.ops)-i > opsKept) {
+			c.ops, c.forgot = c.ops[i+1:], true
+			return
+		}
+	}
+}
+
+// keeping says how long the row has to stay, and how list is to show it. A row
+// outlives its value so that operations on it are remembered.
+func (c *cell) keeping(ch Change) (mark string, ttl time.Duration) {
+	switch {
+	case !c.present:
+		return markDeleted, opsRemember
+	case c.expires != 0:
+		return strconv.FormatInt(c.expires, 10), ch.TTL + opsRemember
+	}
+	return "", 0
+}
+
+// List implements State.
+func (s *state) List(ctx context.Context, prefix, after string, limit int) ([]string, error) {
+	now := s.now().UnixNano()
+	var keys []string
+	err := s.table.list(ctx, prefix, func(r row) {
+		if !strings.HasPrefix(r.key, prefix) || r.key <= after || r.mark == markDeleted {
+			return
+		}
+		if at, err := strconv.ParseInt(r.mark, 10, 64); err == nil && now >= at {
+			return
+		}
+		keys = append(keys, r.key)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list state: %w", err)
+	}
+	slices.Sort(keys)
+	if limit > 0 && len(keys) > limit {
+		keys = keys[:limit]
+	}
+	return keys, nil
+}
+
+func (c *cell) encode() []byte {
+	b := make([]byte, 0, 32+len(c.value)+len(c.ops)*(operationSum+8))
+	var flags byte
+	if c.present {
+		flags |= presentFlag
+	}
+	if c.forgot {
+		flags |= forgotFlag
+	}
+	b = append(b, formatVersion, flags)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.expires))
+	b = appendBytes(b, c.value)
+	for _, o := range c.ops {
+		b = append(b, o.sum[:]...)
+		b = appendBytes(b, o.result)
+	}
+	return b
+}
+
+func decodeCell(b []byte) (cell, error) {
+	r, err := openMessage(b)
+	if err != nil {
+		return cell{}, err
+	}
+	flags := r.byte()
+	c := cell{present: flags&presentFlag != 0, forgot: flags&forgotFlag != 0}
+	c.expires = int64(r.fixed64())
+	c.value = r.bytes()
+	for len(r.b) > 0 && r.err == nil {
+		var o operation
+		if len(r.b) < operationSum {
+			r.err = errCorrupt
+			break
+		}
+		r.b = r.b[copy(o.sum[:], r.b):]
+		o.result = r.bytes()
+		c.ops = append(c.ops, o)
+	}
+	if r.err != nil {
+		return cell{}, fmt.Errorf("decode state: %w", r.err)
+	}
+	return c, nil
+}
