@@ -164,7 +164,7 @@ func (c *child) run(payload []byte) {
 	c.space.tighten(call.Limits.Memory)
 	defer c.space.loosen()
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), call.Limits.Deadline)
+	ctx, cancel := withDeadline(call.Limits.Deadline)
 	defer cancel()
 	reply, err := c.exec.Run(ctx, call)
 	switch {
@@ -199,7 +199,7 @@ func (c *child) load(typ byte, payload []byte) {
 	}
 	c.space.tighten(lim.Memory)
 	defer c.space.loosen()
-	ctx, cancel := context.WithTimeout(context.Background(), lim.Deadline)
+	ctx, cancel := withDeadline(lim.Deadline)
 	defer cancel()
 	man, err := c.loadModule(ctx, bundle, lim)
 	var errs runtime.Errors

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,13 +217,31 @@ func TestHammer(t *testing.T) {
 	}
 }
 
+func TestPassThatGetsNoProcessorIsNotBlamed(t *testing.T) {
+	if goruntime.GOOS != "linux" {
+		t.Skip("the processor time of a worker is not known here")
+	}
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: 100 * time.Millisecond}})
+	d := load(t, p, "x")
+	wantReturn(t, p, d, "sleep 250ms", "slept") // as if it had waited for a processor
+	if s := p.Stats(); s.Killed != 0 {
+		t.Errorf("killed %d, want 0", s.Killed)
+	}
+	start := time.Now()
+	wantError(t, p, d, "sleep 1m", runtime.LimitError, runtime.LimitDeadline)
+	if took := time.Since(start); took < 400*time.Millisecond || took > 5*time.Second {
+		t.Errorf("stopped after %v, want four deadlines", took)
+	}
+}
+
 func TestInnocentAfterAGreedyOne(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector's own memory blurs the limit")
 	}
 	t.Parallel()
 	// Recycling is switched off, so the first pass leaves the second too little.
-	p := newPool(t, worker.Options{Workers: 1, Recycle: worker.Recycle{Heap: 1 << 40}})
+	p := newPool(t, worker.Options{Workers: 1, Recycle: worker.Recycle{Heap: 1 << 40}, Limits: runtime.Limits{Deadline: 10 * time.Second}})
 	d := load(t, p, "x")
 	wantReturn(t, p, d, "hold 150", int64(150))
 	wantReturn(t, p, d, "hold 140", int64(140)) // alone in a fresh worker there is room
@@ -236,7 +255,7 @@ func TestMemory(t *testing.T) {
 		t.Skip("the race detector's own memory blurs the limit")
 	}
 	t.Parallel()
-	p := newPool(t, worker.Options{Workers: 1})
+	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: 10 * time.Second}})
 	d := load(t, p, "x")
 	for _, cmd := range []string{"bomb", "deepstack"} {
 		e := wantError(t, p, d, cmd, runtime.LimitError, runtime.LimitMemory)

@@ -147,8 +147,8 @@ func (p *Pool) Run(ctx context.Context, c *runtime.Call) (*runtime.Reply, error)
 
 // do queues the task and waits for its end.
 func (p *Pool) do(ctx context.Context, t *task) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	p.mu.Lock()
 	if err := p.refusal(); err != nil {
@@ -171,7 +171,7 @@ func (p *Pool) do(ctx context.Context, t *task) error {
 	}
 	p.abandon(t)
 	p.mu.Unlock()
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // refusal is why nothing can be queued: the pool is closed, or has no worker
@@ -233,7 +233,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		select {
 		case <-p.drained:
 		case <-ctx.Done():
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		}
 	}
 	p.mu.Lock()

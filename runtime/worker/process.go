@@ -41,6 +41,7 @@ type worker struct {
 	flights   []flight // written and not answered, oldest first
 	headSince time.Time
 	headEnds  time.Time // when the oldest flight's time is up
+	patience  patience
 	timer     *time.Timer
 	served    int   // passes and loads answered
 	heap      int64 // after the last of them
@@ -110,6 +111,7 @@ func (w *worker) launch() error {
 		return fmt.Errorf("start worker: %w", err)
 	}
 	cpu := time.Duration(opt.Recycle.Events) * (opt.Limits.Deadline + opt.Grace)
+	w.patience.pid = w.cmd.Process.Pid
 	_, _ = server.Write(hello{Memory: opt.Memory, CPU: max(cpu, time.Minute)}.append(nil))
 	return nil
 }
@@ -119,7 +121,7 @@ func (w *worker) read() {
 	defer w.pool.procs.Done()
 	frames := newFrameReader(w.conn, maxAnswer)
 	typ, payload, err := frames.next()
-	if err == nil && w.pool.ready(w, typ) {
+	if err == nil && w.pool.ready(w, typ, payload) {
 		for {
 			typ, payload, err = frames.next()
 			if err != nil || !w.pool.answered(w, typ, payload) {
@@ -131,9 +133,9 @@ func (w *worker) read() {
 }
 
 // ready takes a worker among the spares, from where it is given a place.
-func (p *Pool) ready(w *worker, typ byte) bool {
+func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
 	p.mu.Lock()
-	if w.end != endNone || typ != frameReady {
+	if w.end != endNone || typ != frameReady || len(payload) > 0 {
 		p.mu.Unlock()
 		return false
 	}
@@ -225,6 +227,7 @@ func (w *worker) arm(now time.Time) {
 	}
 	w.headSince, w.headEnds = now, now.Add(d)
 	w.timer.Reset(d)
+	w.patience.begin()
 }
 
 // onTime ends a worker whose time is up.
@@ -241,6 +244,10 @@ func (w *worker) onTime() {
 		p.condemn(w, endNotReady)
 	case w.flights[0].t.dropped:
 		p.condemn(w, endAbandoned)
+	case w.patience.renew(w.flights[0].t.limits.Deadline):
+		d := w.flights[0].t.limits.Deadline
+		w.headEnds = w.headEnds.Add(d)
+		w.timer.Reset(d)
 	default:
 		p.condemn(w, endDeadline)
 	}

@@ -46,7 +46,6 @@ type task struct {
 	call   *runtime.Call
 	limits runtime.Limits
 	frame  []byte
-	queued time.Time
 
 	done     chan struct{}
 	settled  bool
