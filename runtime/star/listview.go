@@ -83,7 +83,7 @@ func (v *listView) Attr(name string) (starlark.Value, error) {
 	case "index":
 		return starlark.NewBuiltin(name, v.index), nil
 	case "append", "clear", "extend", "insert", "pop", "remove":
-		return nil, frozen(name+" a frozen list", "list(x) makes a copy that can be changed")
+		return nil, frozen(name+": the list is frozen", "list(x) makes a copy that can be changed")
 	}
 	return nil, nil
 }

@@ -17,6 +17,8 @@ import (
 type pass struct {
 	thread starlark.Thread
 	x      runtime.Context
+	source rand.PCG
+	rand   rand.Rand
 	m      *module
 	call   *runtime.Call
 	lim    runtime.Limits
@@ -54,8 +56,10 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 	p.thread.SetLocal(passKey, p)
 	p.thread.SetMaxExecutionSteps(min(tickSteps, p.lim.Steps))
 	p.thread.OnMaxSteps = func(*starlark.Thread) { p.tick(ctx) }
+	p.source.Seed(c.Seed, c.Seed^0x9e3779b97f4a7c15)
+	p.rand = *rand.New(&p.source)
 	p.x = runtime.Context{
-		Now: c.Now, Rand: rand.New(rand.NewPCG(c.Seed, c.Seed^0x9e3779b97f4a7c15)),
+		Now: c.Now, Rand: &p.rand,
 		RunID: c.RunID, Script: m.bundle.Main, Config: m.bundle.Config,
 		Pos: p.pos, Do: p.ask, Log: p.log, Register: p.register, Charge: p.charge,
 	}
@@ -68,6 +72,12 @@ func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
 	r := &runtime.Reply{}
 	err := p.guarded(func() error { return p.run(ctx, r) })
 	switch {
+	case err == nil && p.step < len(c.Results):
+		r.Return, r.FromEffect = nil, false
+		r.Status, r.Err = runtime.Failed, p.describe(p.stopWith(&runtime.Error{
+			Kind: runtime.DivergedError, Hint: divergedHint,
+			Msg: fmt.Sprintf("replay diverged at step %d: the script ended, but the journal holds %d steps", p.step+1, len(c.Results)),
+		}))
 	case err == nil:
 	case p.stop == nil && (errors.Is(err, suspension{}) || p.doubtful(err)):
 		r.Status = runtime.Suspended
@@ -116,7 +126,7 @@ func (p *pass) run(ctx context.Context, r *runtime.Reply) error {
 // arguments are the input, if there is one, and the call's further arguments.
 func (p *pass) arguments() (starlark.Tuple, error) {
 	args := make(starlark.Tuple, 0, 1+len(p.call.Extra))
-	if p.call.Input != nil {
+	if p.call.Input != nil && p.wantsInput() {
 		if p.m.lang.host.Input == nil {
 			return nil, p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "this host takes no input"})
 		}
@@ -134,6 +144,16 @@ func (p *pass) arguments() (starlark.Tuple, error) {
 		args = append(args, w)
 	}
 	return args, nil
+}
+
+// wantsInput tells whether anybody will look at the input at all.
+func (p *pass) wantsInput() bool {
+	for _, i := range [...]int{p.call.Func, p.call.When} {
+		if i >= 0 && i < len(p.m.funcs) && arity(p.m.funcs[i]) != 0 {
+			return true
+		}
+	}
+	return len(p.call.Extra) > 0
 }
 
 // invoke calls a function of the table with as many arguments as it takes:
@@ -166,16 +186,13 @@ func arity(fn *starlark.Function) int {
 // answer converts what the function returned. The result of an effect is no
 // answer, whether it is there already or not.
 func (p *pass) answer(v starlark.Value) (runtime.Value, bool, error) {
-	switch v := v.(type) {
-	case *pending:
-		if v.result {
-			return runtime.Pending{Step: v.step}, true, nil
-		}
-	case *dictView:
-		w, err := p.fromStar(v, false)
-		return w, v.result, err
+	if r, ok := v.(*pending); ok && r.result {
+		return runtime.Pending{Step: r.step}, true, nil
 	}
 	w, err := p.fromStar(v, false)
+	if err == nil {
+		err = checkBounds(w)
+	}
 	if err != nil && !errors.Is(err, suspension{}) {
 		e := &runtime.Error{Kind: runtime.RunError, Msg: "return value: " + err.Error()}
 		var re *runtime.Error
@@ -184,7 +201,8 @@ func (p *pass) answer(v starlark.Value) (runtime.Value, bool, error) {
 		}
 		return nil, false, e
 	}
-	return w, false, err
+	view, ok := v.(*dictView)
+	return w, ok && view.result, err
 }
 
 // guarded calls f and turns the panics of looking at pending results, and of
@@ -302,8 +320,10 @@ func (p *pass) ask(kind string, args *runtime.Dict) (runtime.Value, error) {
 	return r.Value, nil
 }
 
+const divergedHint = "the run cannot go on from its journal"
+
 func diverged(step int, asked, recorded string) *runtime.Error {
-	e := &runtime.Error{Kind: runtime.DivergedError, Hint: "the run cannot go on from its journal"}
+	e := &runtime.Error{Kind: runtime.DivergedError, Hint: divergedHint}
 	switch recorded {
 	case "":
 		e.Msg = fmt.Sprintf("replay diverged at step %d: the script asks for another %s than it did before", step, asked)
@@ -330,21 +350,32 @@ func effectArgs(args *runtime.Dict) (*runtime.Dict, error) {
 			whole = false
 		}
 	}
-	if whole {
-		return args, nil
+	if !whole {
+		args = plain(args).(*runtime.Dict)
 	}
-	return plain(args).(*runtime.Dict), nil
+	return args, checkBounds(args)
 }
+
+// A log line costs more than its text, and their number is bounded: a flood of
+// empty lines is a flood.
+const (
+	lineCost = 16
+	maxLines = 10_000
+)
 
 // log implements runtime.Context.Log.
 func (p *pass) log(line runtime.LogLine) error {
 	p.lines++
-	p.output += len(line.Text) + 1
+	p.output += len(line.Text) + lineCost
 	if line.Attrs != nil {
-		line.Attrs = plain(line.Attrs).(*runtime.Dict)
-		p.output += len(runtime.Encode(nil, line.Attrs))
+		attrs, err := effectArgs(line.Attrs)
+		if err != nil {
+			return err
+		}
+		line.Attrs = attrs
+		p.output += len(runtime.Encode(nil, attrs))
 	}
-	if p.output > p.lim.Output {
+	if p.output > p.lim.Output || p.lines > maxLines {
 		return p.stopWith(&runtime.Error{
 			Kind: runtime.LimitError, Limit: runtime.LimitOutput,
 			Msg: fmt.Sprintf("exceeded the limit of %d bytes of output", p.lim.Output),
@@ -393,7 +424,7 @@ func (p *pass) register(r runtime.Registration) error {
 }
 
 // maxRegistrations bounds what one script can register.
-const maxRegistrations = 10_000
+const maxRegistrations = 2000
 
 // pos is the place in the script that is being executed.
 func (p *pass) pos() runtime.Position {

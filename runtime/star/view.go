@@ -168,7 +168,7 @@ func (v *dictView) Attr(name string) (starlark.Value, error) {
 		}), nil
 	case "clear", "pop", "popitem", "setdefault", "update":
 		if _, ok := v.source().Get(name); !ok && !v.result {
-			return nil, frozen(name+" a frozen dict", "dict(x) makes a copy that can be changed")
+			return nil, frozen(name+": the dict is frozen", "dict(x) makes a copy that can be changed")
 		}
 	}
 	w, _, err := v.lookup(name)
