@@ -30,7 +30,7 @@ func Builtins() []*runtime.Builtin {
 		request("post", "Send data to a URL.", never,
 			runtime.Example{
 				Star: `http_post("https://ci.example/run", json={"app": "api"}, headers={"Authorization": "Bearer " + secret("CI_TOKEN")})`,
-				Lua:  `http_post("https://ci.example/run", {json = {app = "api"}, headers = {Authorization = secret("CI_TOKEN")}})`,
+				Lua:  `http_post("https://ci.example/run", {json = {app = "api"}, headers = {Authorization = "Bearer " .. secret("CI_TOKEN")}})`,
 			},
 			runtime.Example{
 				Star: `http_post("https://ci.example/run", form={"app": "api"}, timeout="3s", retry=2)`,

@@ -29,7 +29,7 @@ func Builtins() []*runtime.Builtin {
 			},
 			Result: "string", Purity: runtime.Pure, Since: declare.Since, Fn: encode,
 			Examples: []runtime.Example{
-				{Star: `json.encode({"a": [1, True, None]})`, Lua: `json.encode({a = {1, true}})`, Want: `"{\"a\":[1,true,null]}"`},
+				{Star: `json.encode({"a": [1, True]})`, Lua: `json.encode({a = {1, true}})`, Want: `"{\"a\":[1,true]}"`},
 				{Star: `json.encode({"b": 1, "a": 2}, sort=True)`, Lua: `json.encode({b = 1, a = 2}, {sort = true})`, Want: `"{\"a\":2,\"b\":1}"`},
 				{Star: `json.encode(secret("A"))`, Fails: true, Want: "a secret has no JSON form"},
 			},

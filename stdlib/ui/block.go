@@ -65,7 +65,9 @@ func blockBuiltins() []*runtime.Builtin {
 				declare.Arg("alt_text", runtime.TString, "What it shows, for who cannot see it."),
 				declare.Key("title", textual, nil, "Shown above it, in a block."), blockIDParam,
 			},
-			build: func(b *builder) { b.set("type", "image").copy("image_url", "alt_text").text(plainTxt, "title").copy("block_id") },
+			build: func(b *builder) {
+				b.set("type", "image").copy("image_url", "alt_text").text(plainTxt, "title").copy("block_id")
+			},
 			examples: []runtime.Example{{
 				Star: `ui.image("https://x.example/a.png", "a chart")`,
 				Want: `{"type":"image","image_url":"https://x.example/a.png","alt_text":"a chart"}`,

@@ -44,8 +44,10 @@ func viewBuiltins() []*runtime.Builtin {
 		}.builtin(),
 		shape{
 			name: "home", doc: "Make the view of an app's home.", result: "dict",
-			params:   append([]runtime.Param{blocksParam}, meta...),
-			build:    func(b *builder) { b.set("type", "home").copy("blocks", "private_metadata", "callback_id", "external_id") },
+			params: append([]runtime.Param{blocksParam}, meta...),
+			build: func(b *builder) {
+				b.set("type", "home").copy("blocks", "private_metadata", "callback_id", "external_id")
+			},
 			check:    func(_ string, v runtime.Value) error { return CheckHome(v.(*runtime.Dict)) },
 			examples: []runtime.Example{{Star: `ui.home([ui.divider()])`, Lua: `ui.home({ui.divider()})`, Want: `{"type":"home","blocks":[{"type":"divider"}]}`}},
 		}.builtin(),

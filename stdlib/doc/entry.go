@@ -1,0 +1,150 @@
+// Package doc renders a library for readers: for a person at a terminal, as
+// Markdown, and as JSON for programs. It reads declarations and nothing else,
+// so that the reference cannot differ from what scripts can call.
+//
+//	Text       one built-in, one module, or an overview, for a terminal
+//	Markdown   the whole reference
+//	JSON       the whole reference, as Entries
+//	Signature  how a built-in is called, on one line
+//
+// It knows no module of the standard library by name.
+package doc
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Entry is one built-in as programs read it.
+type Entry struct {
+	Name      string    `json:"name"`
+	Module    string    `json:"module,omitempty"`
+	Signature string    `json:"signature"`
+	Doc       string    `json:"doc"`
+	Long      string    `json:"long,omitempty"`
+	Kind      string    `json:"kind"`
+	Params    []Param   `json:"params"`
+	Result    string    `json:"result"`
+	Since     string    `json:"since"`
+	Repeat    string    `json:"repeat,omitempty"`
+	Examples  []Example `json:"examples"`
+}
+
+// Param is one parameter of an Entry.
+type Param struct {
+	Name     string   `json:"name"`
+	Type     string   `json:"type"`
+	Doc      string   `json:"doc"`
+	Optional bool     `json:"optional,omitempty"`
+	Default  string   `json:"default,omitempty"`
+	Keyword  bool     `json:"keyword,omitempty"`
+	Variadic bool     `json:"variadic,omitempty"`
+	Rest     bool     `json:"rest,omitempty"`
+	Values   []string `json:"values,omitempty"`
+}
+
+// Example is a use of an Entry, in both languages.
+type Example struct {
+	Starlark string `json:"starlark"`
+	Lua      string `json:"lua"`
+	Want     string `json:"want,omitempty"`
+	Fails    bool   `json:"fails,omitempty"`
+}
+
+// Entries returns the built-ins of a library, sorted by name.
+func Entries(lib *runtime.Library) []Entry {
+	out := make([]Entry, 0, len(lib.All()))
+	for _, b := range lib.All() {
+		out = append(out, entry(b))
+	}
+	return out
+}
+
+func entry(b *runtime.Builtin) Entry {
+	e := Entry{
+		Name: b.Name, Module: module(b.Name), Signature: Signature(b), Doc: b.Doc, Long: b.Long, Kind: b.Purity.String(),
+		Params: make([]Param, 0, len(b.Params)), Result: b.Result, Since: b.Since, Repeat: b.Repeat,
+		Examples: make([]Example, 0, len(b.Examples)),
+	}
+	for _, p := range b.Params {
+		q := Param{
+			Name: p.Name, Type: p.Type.String(), Doc: p.Doc, Optional: p.Optional,
+			Keyword: p.Named, Variadic: p.Variadic, Rest: p.Rest, Values: p.Values,
+		}
+		if p.Optional && p.Default != nil {
+			q.Default = literal(p.Default)
+		}
+		e.Params = append(e.Params, q)
+	}
+	for _, x := range b.Examples {
+		lua := x.Lua
+		if lua == "" {
+			lua = x.Star
+		}
+		e.Examples = append(e.Examples, Example{x.Star, lua, x.Want, x.Fails})
+	}
+	return e
+}
+
+// module is what stands before the last dot of a name.
+func module(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[:i]
+	}
+	return ""
+}
+
+// Signature is how a built-in is called: post(channel, text=None, *, blocks=None).
+// A constant is its name alone.
+func Signature(b *runtime.Builtin) string {
+	if b.Purity == runtime.Constant {
+		return b.Name
+	}
+	return b.Name + "(" + strings.Join(parameters(b), ", ") + ")"
+}
+
+// parameters are those of a signature, with the star before keywords.
+func parameters(b *runtime.Builtin) []string {
+	var out []string
+	starred := false
+	for _, p := range b.Params {
+		switch {
+		case p.Variadic:
+			out, starred = append(out, "*"+p.Name), true
+			continue
+		case p.Rest:
+			out = append(out, "**"+p.Name)
+			continue
+		case p.Named && !starred:
+			out, starred = append(out, "*"), true
+		}
+		if p.Optional {
+			out = append(out, p.Name+"="+literal(p.Default))
+		} else {
+			out = append(out, p.Name)
+		}
+	}
+	return out
+}
+
+// literal writes a default as a script would.
+func literal(v runtime.Value) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	case string:
+		return strconv.Quote(v)
+	}
+	b, err := runtime.AppendJSON(nil, v)
+	if err != nil {
+		return "…"
+	}
+	return string(b)
+}
