@@ -148,7 +148,7 @@ func (w *World) closeTop(v *View) {
 	if i < 0 {
 		return
 	}
-	if flag(v.Body["clear_on_close"]) {
+	if isTrue(v.Body["clear_on_close"]) {
 		i = 0
 	}
 	w.setStack(v.User, slices.Clone(stack[:i]))
@@ -189,7 +189,7 @@ func (s *Server) closeEnvelopes(user, view string, all bool) ([]*envelope, error
 	}
 	var envs []*envelope
 	for _, gone := range slices.Backward(before[len(w.modals[u.ID]):]) {
-		if flag(gone.Body["notify_on_close"]) && s.opt.InteractiveURL != "" {
+		if isTrue(gone.Body["notify_on_close"]) && s.opt.InteractiveURL != "" {
 			p, trigger := s.interaction("view_closed", u)
 			delete(p, "trigger_id")
 			p["view"], p["is_cleared"] = gone.wire(w), all
@@ -199,7 +199,7 @@ func (s *Server) closeEnvelopes(user, view string, all bool) ([]*envelope, error
 	return envs, nil
 }
 
-func flag(v any) bool {
+func isTrue(v any) bool {
 	b, _ := v.(bool)
 	return b
 }
