@@ -16,15 +16,21 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/runtimetest"
+	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/runtime/worker"
 )
 
 // The test binary is its own worker: started with the argument "worker" it
-// serves the language below. With "parent" it is a server that a test kills.
+// serves Starlark and the language below. With "parent" it is a server that a test kills.
 func TestMain(m *testing.M) {
 	switch {
 	case worker.IsChild(os.Args):
-		os.Exit(worker.Main(lang{}))
+		starlark, err := star.New(runtimetest.Host())
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(worker.Main(lang{}, starlark))
 	case len(os.Args) == 2 && os.Args[1] == "parent":
 		parent()
 		os.Exit(0)
