@@ -178,6 +178,11 @@ func (w *transcript) problems(es ...*runtime.Error) {
 			limit = " " + e.Limit
 		}
 		w.printf("%s%s error", e.Kind, limit)
+		if e.Limit == runtime.LimitDeadline { // where it strikes in a line is chance
+			at := *e
+			at.Pos.Col = 0
+			e = &at
+		}
 		w.printf("%s", e.Detail())
 	}
 }
