@@ -51,7 +51,7 @@ const cell = (c) => (c.type === "rich_text" ? richText(c.elements) : String(c.te
 // image names a picture and links to it: the page loads nothing from elsewhere.
 function image(b) {
   const url = b.image_url || b.slack_file?.url || "";
-  return h("span.image", { role: "img", "aria-label": b.alt_text }, link(url, "🖼 ", b.alt_text || "image"));
+  return h("span.image", { role: "img", "aria-label": b.alt_text }, link(url, "image: ", b.alt_text || url));
 }
 
 // attachment renders a legacy attachment, or the blocks within one.

@@ -90,7 +90,21 @@ function summary(e) {
     return [t.text ? mrkdwn(t.text) : t.type, h("span.faint", null, (t.user && user(t.user) ? " · " + user(t.user).name : "") + where)];
   }
   const d = e.deliveries[0];
-  return d ? d.type : "run without event";
+  return d ? told(d) : "run without event";
+}
+
+const payloads = new WeakMap(); // parsed once per delivery
+
+// told says in a few words what a delivery was about.
+function told(d) {
+  if (!payloads.has(d)) payloads.set(d, parsed(d));
+  const p = payloads.get(d);
+  if (d.kind === "slash_commands") return p.text || "";
+  const ev = p?.event;
+  const by = user(ev?.user || p?.user?.id)?.name;
+  const what = ev?.text || ev?.message?.text || ev?.previous_message?.text || ev?.reaction ||
+    p?.actions?.map((a) => a.action_id).join(", ") || p?.action_id || p?.callback_id || p?.view?.callback_id || "";
+  return [mrkdwn(what), h("span.faint", null, by ? (what ? " · " : "") + by : "")];
 }
 
 function badge(text, style = text) {

@@ -18,8 +18,8 @@ export function list(into, messages, opts = {}) {
     const joined = before && !m.viewer && !before.viewer && before.user === m.user && before.username === m.username && m.ts - before.ts < 300 && !m.subtype;
     const key = (opts.inThread ? "t" : "") + m.channel + m.ts;
     let row = rows.get(key);
-    if (!row || row.m !== m || row.joined !== joined || row.me !== state.me) {
-      row = { m, joined, me: state.me, node: message(m, { ...opts, joined }) };
+    if (!row || row.m !== m || row.joined !== joined || row.me !== state.me || row.catalog !== state.catalog) {
+      row = { m, joined, me: state.me, catalog: state.catalog, node: message(m, { ...opts, joined }) };
       rows.set(key, row);
     }
     nodes.push(row.node);
@@ -49,7 +49,7 @@ function message(m, opts) {
     { tabindex: "0", "data-testid": m.viewer ? "ephemeral" : "message", "data-ts": m.ts, "data-user": m.user, onkeydown: (e) => keys(e, m, opts) },
     opts.joined ? h("time.gutter", { title: m.ts }, when(m.ts).slice(0, 5)) : avatar(u, name),
     h("div.content", null,
-      m.viewer ? h("div.only-you", null, "👁 Only visible to you") : "",
+      m.viewer ? h("div.only-you", null, "Only visible to you") : "",
       opts.joined ? "" : h("div.who", null, h("strong", null, name), bot ? h("span.badge", null, "APP") : "", h("time.faint", { title: m.ts }, when(m.ts))),
       body,
       reactions(m),
@@ -71,16 +71,16 @@ function reactions(m) {
 }
 
 function tools(m, opts) {
-  const button = (name, text, f) => h("button.quiet", { type: "button", title: name, "aria-label": name, "data-testid": "tool-" + name.split(" ")[0].toLowerCase(), onclick: f }, text);
+  const button = (name, text, f) => h("button.quiet", { type: "button", title: name, "aria-label": name, "data-testid": "tool-" + name.split(/\W/)[0].toLowerCase(), onclick: f }, text);
   const where = { channel: m.channel, ts: m.ts };
-  if (m.viewer) return h("div.tools", null, button("Dismiss message", "✕", () => act("delete", where)));
+  if (m.viewer) return h("div.tools", null, button("Dismiss message", "Dismiss", () => act("delete", where)));
   const mine = m.user === state.me && !m.bot_id;
   const shortcuts = state.catalog.message_actions || [];
   return h("div.tools", null,
-    button("React to message", "☺", (e) => pickEmoji(e.currentTarget, m)),
-    opts.inThread ? "" : button("Thread: reply", "💬", () => opts.openThread(m.thread_ts || m.ts)),
-    mine ? button("Edit message", "✎", (e) => edit(e.currentTarget.closest(".message"), m)) : "",
-    mine ? button("Delete message", "🗑", () => remove(m)) : "",
+    button("React to message", "React", (e) => pickEmoji(e.currentTarget, m)),
+    opts.inThread ? "" : button("Thread: reply", "Reply", () => opts.openThread(m.thread_ts || m.ts)),
+    mine ? button("Edit message", "Edit", (e) => edit(e.currentTarget.closest(".message"), m)) : "",
+    mine ? button("Delete message", "Delete", () => remove(m)) : "",
     shortcuts.length ? h("select.overflow", { "aria-label": "Message shortcuts", "data-testid": "message-shortcuts", onchange: (e) => {
       const callback_id = e.target.value;
       e.target.value = "";
