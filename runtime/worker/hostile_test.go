@@ -35,6 +35,10 @@ func TestCrashIsTriedOnceMore(t *testing.T) {
 		t.Errorf("died %d, killed %d: want 3, 0", s.Died, s.Killed)
 	}
 	wantReturn(t, p, d, "echo on", "on")
+	eventually(t, "each worker that died to be replaced by one", func() bool {
+		s := p.Stats()
+		return s.Workers == 1 && s.Started == 2+s.Died
+	})
 }
 
 func TestPanicOfALanguageLeavesTheWorker(t *testing.T) {

@@ -22,7 +22,8 @@ import (
 )
 
 // The test binary is its own worker: started with the argument "worker" it
-// serves Starlark and the language below. With "parent" it is a server that a test kills.
+// serves Starlark and the language below. With "mayfly" it dies unused, with
+// "parent" and "hardened" it is a server of its own.
 func TestMain(m *testing.M) {
 	switch {
 	case worker.IsChild(os.Args):
@@ -31,11 +32,13 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		os.Exit(worker.Main(lang{}, starlark))
+	case len(os.Args) == 2 && os.Args[1] == "mayfly":
+		time.AfterFunc(20*time.Millisecond, func() { os.Exit(0) })
+		os.Exit(worker.Main(lang{}))
 	case len(os.Args) == 2 && os.Args[1] == "parent":
 		parent()
 		os.Exit(0)
-	}
-	if len(os.Args) == 2 && os.Args[1] == "hardened" {
+	case len(os.Args) == 2 && os.Args[1] == "hardened":
 		hardened()
 		os.Exit(0)
 	}

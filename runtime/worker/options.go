@@ -69,6 +69,9 @@ const (
 	// readyWithin is how long a worker may take from its start until it is
 	// ready: usually 3 ms, but the machine may be loaded.
 	readyWithin = 10 * time.Second
+	// maxIdleDeaths is how many workers may die unused, one after the other,
+	// before starting them is put off like starts that fail.
+	maxIdleDeaths = 5
 	// cancelGrace is what is left to a pass whose caller has gone.
 	cancelGrace = 10 * time.Millisecond
 	// loadsAhead and bytesAhead bound the loads written to one worker at once.

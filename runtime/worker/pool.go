@@ -36,11 +36,13 @@ type Pool struct {
 	stallSet      bool
 	shrinkSet     bool
 
-	// Failed starts: none is tried before nextStart.
-	startErr  error
-	failures  int
-	restart   *time.Timer
-	restarted bool
+	// Failed starts: the next is tried when the timer fires.
+	startErr   error
+	failures   int
+	restart    *time.Timer
+	restartSet bool // the timer runs
+	restarted  bool // its time has come
+	idleDeaths int  // workers that died unused since the last answer
 
 	stats   runtime.PoolStats
 	closed  bool

@@ -335,6 +335,21 @@ func TestSpawnFailure(t *testing.T) {
 	})
 }
 
+func TestWorkersThatDieUnusedAreNotStartedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	p := newPool(t, worker.Options{Command: []string{exe, "mayfly"}, Workers: 2})
+	eventually(t, "a few deaths", func() bool { return p.Stats().Died >= 8 })
+	// Five may die as fast as they can; then the pauses grow from 20 ms.
+	if s, took := p.Stats(), time.Since(start); s.Started > 16 {
+		t.Errorf("%d started within %v", s.Started, took)
+	}
+}
+
 // copySelf copies the test binary to where it can be moved away.
 func copySelf(t *testing.T) string {
 	t.Helper()

@@ -142,7 +142,9 @@ func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
 	w.timer.Stop()
 	w.state = spare
 	p.starting--
-	p.failures, p.startErr = 0, nil
+	if p.idleDeaths < maxIdleDeaths {
+		p.failures, p.startErr = 0, nil
+	}
 	p.spares = append(p.spares, w)
 	p.replenish()
 	batches := p.schedule()
@@ -159,19 +161,23 @@ func (p *Pool) replenish() {
 	}
 	target := p.target()
 	for p.live < target && len(p.spares) > 0 {
-		w := p.spares[0]
-		p.spares = p.spares[1:]
-		w.state = idle
-		p.live++
-		p.idle = append(p.idle, w)
+		p.promote()
 	}
-	missing := target + p.opt.Spare - p.live - len(p.spares) - p.starting
-	if p.failures > 0 {
-		missing = min(missing, 1-p.starting)
+	reserve := p.opt.Spare
+	if p.retries.len > 0 { // which wait for a fresh worker
+		reserve = max(reserve, 1)
+	}
+	for len(p.spares) > reserve {
+		p.condemn(p.spares[0], endRetired)
+	}
+	missing := target + reserve - p.live - len(p.spares) - p.starting
+	if p.failures > 0 && missing > 0 {
 		if !p.restarted {
+			p.setRestart()
 			return
 		}
 		p.restarted = false
+		missing = min(missing, 1-p.starting)
 	}
 	for ; missing > 0; missing-- {
 		p.starting++
@@ -180,17 +186,28 @@ func (p *Pool) replenish() {
 	}
 }
 
-// startFailed notes a worker that did not get ready. The next is tried after
-// a while; nothing waits for it if there is no other worker. p.mu is held.
+// promote gives the oldest spare a place.
+func (p *Pool) promote() {
+	w := p.spares[0]
+	p.spares = p.spares[1:]
+	w.state = idle
+	p.live++
+	p.idle = append(p.idle, w)
+}
+
+// startFailed notes a worker that did not get ready. p.mu is held.
 func (p *Pool) startFailed(err error) {
 	p.starting--
+	p.backOff(err)
+}
+
+// backOff puts off the next start; nothing waits for it if there is no other
+// worker. p.mu is held.
+func (p *Pool) backOff(err error) {
 	p.startErr = err
 	p.failures++
 	p.restarted = false
-	if p.closed {
-		return
-	}
-	p.restart.Reset(min(10*time.Millisecond<<min(p.failures, 10), 5*time.Second))
+	p.setRestart()
 	if p.starting > 0 {
 		return
 	}
@@ -210,10 +227,19 @@ func (p *Pool) failWaiting(err error) {
 	}
 }
 
+// setRestart sees to it that starting is tried again. p.mu is held.
+func (p *Pool) setRestart() {
+	if !p.restartSet && !p.closed {
+		p.restartSet = true
+		p.restart.Reset(min(10*time.Millisecond<<min(p.failures, 10), 5*time.Second))
+	}
+}
+
 // onRestart tries again to start a worker.
 func (p *Pool) onRestart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.restartSet = false
 	p.restarted = true
 	p.replenish()
 }
@@ -278,6 +304,12 @@ func (p *Pool) reap(w *worker, cause error) {
 			p.condemn(w, endMemory)
 		default:
 			p.condemn(w, endDied)
+		}
+	}
+	if up && w.end == endDied && w.culprit == nil && w.served == 0 {
+		// A machine where workers die unused must not be kept busy starting them.
+		if p.idleDeaths++; p.idleDeaths >= maxIdleDeaths {
+			p.backOff(fmt.Errorf("start worker: %d ended unused in a row: %w", p.idleDeaths, w.fault))
 		}
 	}
 	if !up {

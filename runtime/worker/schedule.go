@@ -74,13 +74,14 @@ func (p *Pool) waiting() int { return p.runs.len + p.loads.len + p.retries.len }
 // caller sends the batches after releasing it.
 func (p *Pool) schedule() []batch {
 	var out []batch
-	for len(p.idle) > 0 {
-		if p.retries.len > 0 {
-			if w := p.takeIdle((*worker).fresh); w != nil {
-				out = append(out, p.assign(w, p.retries.pop()))
-				continue
-			}
+	for p.retries.len > 0 {
+		w := p.takeFresh()
+		if w == nil {
+			break
 		}
+		out = append(out, p.assign(w, p.retries.pop()))
+	}
+	for len(p.idle) > 0 {
 		t := p.nextTask()
 		if t == nil {
 			break
@@ -96,6 +97,19 @@ func (p *Pool) schedule() []batch {
 		p.stall.Reset(stallAfter)
 	}
 	return out
+}
+
+// takeFresh takes a worker in which no script has run, if need be beyond the
+// number that there should be: it leaves after the pass.
+func (p *Pool) takeFresh() *worker {
+	if w := p.takeIdle((*worker).fresh); w != nil {
+		return w
+	}
+	if len(p.spares) == 0 {
+		return nil
+	}
+	p.promote()
+	return p.takeIdle((*worker).fresh)
 }
 
 // nextTask takes from runs and loads in turn, and from either in order.
@@ -190,6 +204,7 @@ func (p *Pool) settleFlight(w *worker, a answer) {
 	f := w.flights[0]
 	w.flights = w.flights[1:]
 	w.heap = a.heap
+	p.idleDeaths = 0
 	p.deliver(w, f, a)
 	if len(w.flights) > 0 {
 		w.arm(time.Now())
@@ -305,7 +320,7 @@ func (p *Pool) abandon(t *task) {
 }
 
 // target is the number of workers there should be, spares aside.
-func (p *Pool) target() int { return p.opt.Workers + p.extra + p.retries.len }
+func (p *Pool) target() int { return p.opt.Workers + p.extra }
 
 // onStall lets further workers stand in for those held up by long passes.
 func (p *Pool) onStall() {
