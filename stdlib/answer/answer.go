@@ -78,6 +78,9 @@ func reply(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 		out.Set("body", v)
 	}
 	if v, ok := a.Get("json"); ok {
+		if declare.Size(v, declare.MaxText) > declare.MaxText {
+			return nil, declare.Hint("", "http_reply: json has more than %d bytes", declare.MaxText)
+		}
 		if _, err := runtime.AppendJSON(nil, v); err != nil {
 			return nil, declare.Hint("", "http_reply: json: %v", err)
 		}

@@ -64,6 +64,13 @@ func Builtins() []*runtime.Builtin {
 
 func encode(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	v, _ := a.Get("value")
+	n := declare.Size(v, declare.MaxText)
+	if n > declare.MaxText {
+		return nil, tooLong("json.encode", n)
+	}
+	if err := declare.ChargeText(x, n); err != nil {
+		return nil, err
+	}
 	if a.Bool("sort", false) {
 		v = sorted(v)
 	}
@@ -71,14 +78,11 @@ func encode(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	if err != nil {
 		return nil, declare.Hint("", "json.encode: %s", reason(err))
 	}
-	if err := declare.ChargeText(x, len(b)); err != nil {
-		return nil, err
-	}
-	if n := a.Int("indent", 0); n != 0 {
-		if n < 0 || n > 8 {
-			return nil, declare.Hint("", "json.encode: indent is %d, want 0 to 8", n)
+	if width := a.Int("indent", 0); width != 0 {
+		if width < 0 || width > 8 {
+			return nil, declare.Hint("", "json.encode: indent is %d, want 0 to 8", width)
 		}
-		return layout(x, "json.encode", b, "", "        "[:n])
+		return layout(x, "json.encode", b, "", "        "[:width])
 	}
 	if len(b) > declare.MaxText {
 		return nil, tooLong("json.encode", len(b))
@@ -240,7 +244,7 @@ func layout(x *runtime.Context, name string, text []byte, prefix, step string) (
 }
 
 func tooLong(name string, n int) error {
-	return declare.Hint("", "%s: %d bytes are too many", name, n)
+	return declare.Hint("", "%s: more than %d bytes", name, min(n, declare.MaxText))
 }
 
 func reason(err error) string {

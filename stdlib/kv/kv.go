@@ -16,7 +16,7 @@ import (
 // The bounds of what is kept.
 const (
 	MaxKey   = 255      // bytes
-	MaxValue = 64 << 10 // bytes of the value's wire form
+	MaxValue = 64 << 10 // bytes of the value, as JSON or thereabouts
 	MaxKeys  = 1000     // keys that one list returns
 )
 
@@ -67,6 +67,7 @@ func operations() []*runtime.Builtin {
 		op("list", "List the keys that begin with a text.", "list of strings, sorted", []runtime.Param{
 			declare.Opt("prefix", runtime.TString, "", "How the keys begin."),
 			declare.Key("limit", runtime.TInt, int64(100), "At most so many, up to 1000."),
+			declare.Key("after", runtime.TString, nil, "Begin after this key: the last one of the list before."),
 		},
 			runtime.Example{Star: `kv.list("vote.")`, Want: `{"effect":"kv.list","args":{"prefix":"vote."}}`},
 			runtime.Example{Star: `kv.list(limit=0)`, Lua: `kv.list({limit = 0})`, Fails: true, Want: "limit"}),
@@ -117,8 +118,10 @@ func ask(x *runtime.Context, a *runtime.Args, kind string, shared bool) (runtime
 	if kind != "kv.list" && a.Text("key") == "" {
 		return nil, declare.Hint("", "%s: key is empty", name)
 	}
-	if n := len(a.Text("key")) + len(a.Text("prefix")); n > MaxKey {
-		return nil, declare.Hint("hash.sha256 shortens it", "%s: key has %d bytes, the limit is %d", name, n, MaxKey)
+	for _, p := range []string{"key", "prefix", "after"} {
+		if n := len(a.Text(p)); n > MaxKey {
+			return nil, declare.Hint("hash.sha256 shortens it", "%s: %s has %d bytes, the limit is %d", name, p, n, MaxKey)
+		}
 	}
 	if n := a.Int("limit", 1); n < 1 || n > MaxKeys {
 		return nil, declare.Hint("", "%s: limit is %d, want 1 to %d", name, n, MaxKeys)
@@ -136,12 +139,12 @@ func ask(x *runtime.Context, a *runtime.Args, kind string, shared bool) (runtime
 		if err := declare.Data(v); err != nil {
 			return nil, declare.Hint("", "%s: %s %v", name, p, err)
 		}
-		n := len(runtime.Encode(nil, v))
+		n := declare.Size(v, MaxValue)
 		if err := declare.ChargeText(x, n); err != nil {
 			return nil, err
 		}
 		if n > MaxValue {
-			return nil, declare.Hint("", "%s: %s takes %d bytes, the limit is %d", name, p, n, MaxValue)
+			return nil, declare.Hint("", "%s: %s takes more than %d bytes", name, p, MaxValue)
 		}
 	}
 	if shared {

@@ -26,6 +26,7 @@ const (
 	MaxText    = 8 << 10  // bytes
 	MaxResult  = 64 << 10 // bytes that sub makes
 	cacheSize  = 128      // compiled patterns kept
+	matchSteps = 64       // fuel for each match beyond the first: the matcher starts afresh
 )
 
 const patternTypes = runtime.TString | runtime.TRegexp
@@ -154,7 +155,11 @@ func (c *compiler) findall(x *runtime.Context, a *runtime.Args) (runtime.Value, 
 		return nil, err
 	}
 	out := runtime.List{}
-	for _, m := range re.FindAllStringSubmatch(text, -1) {
+	found := re.FindAllStringSubmatch(text, -1)
+	if err := declare.Charge(x, matchSteps*len(found)); err != nil {
+		return nil, err
+	}
+	for _, m := range found {
 		switch len(m) {
 		case 1:
 			out = append(out, m[0])
@@ -168,7 +173,7 @@ func (c *compiler) findall(x *runtime.Context, a *runtime.Args) (runtime.Value, 
 			out = append(out, groups)
 		}
 	}
-	return out, declare.Charge(x, len(out))
+	return out, nil
 }
 
 func (c *compiler) split(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
@@ -185,7 +190,7 @@ func (c *compiler) split(x *runtime.Context, a *runtime.Args) (runtime.Value, er
 	for i, p := range parts {
 		out[i] = p
 	}
-	return out, declare.Charge(x, len(out))
+	return out, declare.Charge(x, matchSteps*len(out))
 }
 
 func escape(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
@@ -211,7 +216,11 @@ func (c *compiler) sub(x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	}
 	var b strings.Builder
 	last := 0
-	for _, at := range re.FindAllStringSubmatchIndex(text, int(count)) {
+	found := re.FindAllStringSubmatchIndex(text, int(count))
+	if err := declare.Charge(x, matchSteps*len(found)); err != nil {
+		return nil, err
+	}
+	for _, at := range found {
 		b.WriteString(text[last:at[0]])
 		for _, p := range parts {
 			if p.group < 0 {

@@ -23,12 +23,13 @@ var closers = map[rune]string{
 // strict.
 func SplitArgs(s string, strict bool) ([]string, error) {
 	var words []string
+	c := cutter{strict: strict}
 	for {
 		s = strings.TrimLeftFunc(s, unicode.IsSpace)
 		if s == "" {
 			return words, nil
 		}
-		word, rest, err := oneWord(s, strict)
+		word, rest, err := c.word(s)
 		if err != nil {
 			return nil, err
 		}
@@ -36,8 +37,15 @@ func SplitArgs(s string, strict bool) ([]string, error) {
 	}
 }
 
-// oneWord reads the word that s begins with.
-func oneWord(s string, strict bool) (word, rest string, err error) {
+// cutter reads words. Once a quote has no end, no later quote of its kind has
+// one: hopeless remembers that, or many quotes would be searched many times.
+type cutter struct {
+	strict   bool
+	hopeless map[rune]bool
+}
+
+// word reads the word that s begins with.
+func (c *cutter) word(s string) (word, rest string, err error) {
 	var b strings.Builder
 	if long, ok := cutLongDash(s); ok {
 		b.WriteString("--")
@@ -54,14 +62,18 @@ func oneWord(s string, strict bool) (word, rest string, err error) {
 			b.WriteString(s[n : n+m])
 			s, quotable = s[n+m:], false
 			continue
-		case quotable && closers[r] != "":
+		case quotable && closers[r] != "" && !c.hopeless[r]:
 			inner, after, ok := quoted(s[n:], closers[r])
 			if ok {
 				b.WriteString(inner)
 				s, quotable = after, false
 				continue
 			}
-			if strict {
+			if c.hopeless == nil {
+				c.hopeless = map[rune]bool{}
+			}
+			c.hopeless[r] = true
+			if c.strict {
 				return "", "", fmt.Errorf("the quote %c is not closed", r)
 			}
 		}

@@ -16,6 +16,10 @@ func template(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 			values.Set(f.Key, f.Value)
 		}
 	}
+	steps := strings.Count(a.Text("text"), "{") * (4 + values.Len()/4)
+	if err := declare.Charge(x, steps); err != nil {
+		return nil, err
+	}
 	parts, err := Expand(a.Text("text"), values)
 	if err != nil {
 		return nil, err
@@ -93,7 +97,16 @@ func lookup(values *runtime.Dict, path string) (runtime.Value, error) {
 	for _, step := range strings.Split(path, ".") {
 		var next runtime.Value
 		ok := false
-		switch c := declare.Plain(v).(type) {
+		if j, is := v.(runtime.JSON); is {
+			v = declare.Plain(j)
+		}
+		switch c := v.(type) {
+		case *runtime.View:
+			if n, err := strconv.Atoi(step); c.IsList() && err == nil && n >= 0 && n < c.Len() {
+				next, ok = c.Index(n), true
+			} else if c.IsDict() {
+				next, ok = c.Get(step)
+			}
 		case *runtime.Dict:
 			next, ok = c.Get(step)
 		case runtime.List:
@@ -137,6 +150,9 @@ func show(v runtime.Value) string {
 		return strconv.FormatInt(v, 10)
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	if declare.Size(v, declare.MaxText) > declare.MaxText {
+		return fmt.Sprintf("<%s>", runtime.TypeName(v))
 	}
 	b, err := runtime.AppendJSON(nil, v)
 	if err != nil {

@@ -56,16 +56,34 @@ func onText(f func(string) string) fn {
 	return func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) { return f(a.Text("text")), nil }
 }
 
+// maxMarkup bounds what goes through regular expressions, in one call that
+// nobody can interrupt: 64 KiB take some 20 ms. Slack's messages are shorter.
+const maxMarkup = 64 << 10
+
+func onMarkup(f func(string) string) fn {
+	return func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+		s := a.Text("text")
+		if len(s) > maxMarkup {
+			return nil, declare.Hint("", "%s: text has %d bytes, the limit is %d", a.Builtin.Name, len(s), maxMarkup)
+		}
+		if err := declare.Charge(x, 8*len(s)); err != nil {
+			return nil, err
+		}
+		return f(s), nil
+	}
+}
+
 func markup() []*runtime.Builtin {
 	one := []runtime.Param{textParam}
+	short := []runtime.Param{declare.Arg("text", runtime.TString, "The text, at most 64 KiB.")}
 	return []*runtime.Builtin{
 		function("escape", "Make text show as it is: &, < and > are escaped, so that it can mention nobody.", strResult, one, onText(Escape),
 			runtime.Example{Star: `text.escape("<!channel> & co")`, Want: `"&lt;!channel&gt; &amp; co"`}),
 		function("unescape", "Undo text.escape.", strResult, one, onText(Unescape),
 			runtime.Example{Star: `text.unescape("a &lt; b &amp;amp;")`, Want: `"a < b &amp;"`}),
-		function("mrkdwn", "Turn Markdown into Slack's markup.", strResult, one, onText(FromMarkdown),
+		function("mrkdwn", "Turn Markdown into Slack's markup.", strResult, short, onMarkup(FromMarkdown),
 			runtime.Example{Star: `text.mrkdwn("## Hi\n**bold** and [a link](https://x.example)")`, Want: `"*Hi*\n*bold* and <https://x.example|a link>"`}),
-		function("plain", "Turn Slack's markup into the text that people see.", strResult, one, onText(Plain),
+		function("plain", "Turn Slack's markup into the text that people see.", strResult, short, onMarkup(Plain),
 			runtime.Example{Star: `text.plain("*hi* <@U1|ann>, see <https://x.example|this>")`, Want: `"hi @ann, see this"`}),
 		function("code", "Show text in a fixed width: a line in backquotes, several as a block.", strResult, one, onText(code),
 			runtime.Example{Star: "text.code(\"a < b\")", Want: "\"`a &lt; b`\""}),
@@ -266,7 +284,12 @@ func slug(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	if n < 1 || n > 255 {
 		return nil, declare.Hint("", "text.slug: length is %d, want 1 to 255", n)
 	}
-	return Slug(a.Text("text"), int(n)), nil
+	s := a.Text("text")
+	// What a name is made of stands at the start of a text.
+	if len(s) > 4096 {
+		s = strings.ToValidUTF8(s[:4096], "")
+	}
+	return Slug(s, int(n)), nil
 }
 
 // letters without their marks; what is not here is kept if it is a letter.

@@ -242,5 +242,6 @@ func (f *fields) time() (gotime.Time, bool) {
 		}
 	}
 	t := gotime.Date(f.year, gotime.Month(f.month), f.day, f.hour, f.minute, f.second, f.nano, f.zone)
-	return t, t.Day() == f.day || f.hour > 20 || f.hour < 4
+	whole := gotime.Date(f.year, gotime.Month(f.month), f.day, 0, 0, 0, 0, gotime.UTC)
+	return t, whole.Day() == f.day
 }

@@ -34,6 +34,7 @@ const (
 	maxTitle    = 24
 	maxMeta     = 3000
 	maxMarkdown = 12_000
+	maxView     = 1 << 20 // bytes of arguments: Slack takes views of 250 KB
 )
 
 // rule checks one part of a view; path names it: blocks[2].text.

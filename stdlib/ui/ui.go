@@ -36,13 +36,17 @@ func (s shape) builtin() *runtime.Builtin {
 		Name: "ui." + s.name, Doc: s.doc, Long: s.long, Params: s.params, Result: s.result,
 		Purity: runtime.Pure, Since: declare.Since, Examples: s.examples,
 		Fn: func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+			n := declare.Size(a.Dict, maxView)
+			if n > maxView {
+				return nil, wrap("ui."+s.name, problem("", "more than %d bytes", maxView))
+			}
+			if err := declare.ChargeText(x, 4*n); err != nil {
+				return nil, err
+			}
 			b := &builder{a: a, out: &runtime.Dict{}}
 			s.build(b)
 			if b.err == nil && s.check != nil {
 				b.err = s.check("", b.out)
-			}
-			if b.err == nil {
-				b.err = declare.Charge(x, b.out.Len())
 			}
 			if b.err != nil {
 				return nil, wrap("ui."+s.name, b.err)

@@ -109,6 +109,36 @@ func List(a *runtime.Args, name string) runtime.List {
 	return l
 }
 
+// Size is about how many bytes v takes as text, and above limit some number
+// above limit: it stops counting there, so that a text that occurs a thousand
+// times in a list costs nothing before it is refused.
+func Size(v runtime.Value, limit int) int {
+	switch v := v.(type) {
+	case string:
+		return len(v) + 2
+	case []byte:
+		return len(v) + 2
+	case runtime.JSON:
+		return len(v)
+	case *runtime.View:
+		// A view shows a part of one payload, which is bounded itself.
+		return len(v.JSON())
+	case runtime.List:
+		return size(len(v), limit, func(i int) int { return Size(v[i], limit) })
+	case *runtime.Dict:
+		return size(v.Len(), limit, func(i int) int { return len(v.Fields[i].Key) + 3 + Size(v.Fields[i].Value, limit) })
+	}
+	return 8
+}
+
+func size(n, limit int, of func(int) int) int {
+	total := 2
+	for i := 0; i < n && total <= limit; i++ {
+		total += 1 + of(i)
+	}
+	return total
+}
+
 // Seconds replaces duration arguments by their seconds, so that an effect is
 // the same whichever way the script wrote them.
 func Seconds(d *runtime.Dict, names ...string) {
