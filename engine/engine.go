@@ -172,13 +172,14 @@ func (e *Engine) live(own door.Live) (door.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := door.NewLive(door.Deps{
-		Slack: e.slack, State: e.store.State(), Secrets: c.Secrets, Allow: c.HTTP.Allow, Proxy: c.HTTP.Proxy,
-		Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
-	})
+	web, err := door.NewHTTP(door.HTTPOptions{Allow: c.HTTP.Allow, Proxy: c.HTTP.Proxy, Logger: e.log, Metrics: e.metrics})
 	if err != nil {
 		return nil, err
 	}
+	live := door.NewLive(door.Deps{
+		Slack: e.slack, HTTP: web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
+		Secrets: func(name string) (string, bool) { v, ok := c.Secrets[name]; return v, ok },
+	})
 	for kind, h := range own {
 		live[kind] = h
 	}
@@ -245,6 +246,15 @@ func (e *Engine) AdminAddr() net.Addr {
 
 // Started is closed when the rules are loaded and events are taken in.
 func (e *Engine) Started() <-chan struct{} { return e.started }
+
+// Accept stores an event that did not come over HTTP: it is matched and run
+// like any other. Its errors are those of queue.Store.Put. The engine keeps ev.
+func (e *Engine) Accept(ctx context.Context, ev *event.Event) error {
+	if ev.Received.IsZero() {
+		ev.Received = e.o.Now()
+	}
+	return e.disp.Accept(ctx, ev)
+}
 
 // Reload reads the rules again, at once.
 func (e *Engine) Reload(ctx context.Context) error { return e.loader.Reload(ctx) }

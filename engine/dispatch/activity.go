@@ -25,6 +25,7 @@ type activity struct {
 	mu        sync.Mutex
 	runs      []*run
 	opened    bool // the first record is written, or on its way
+	onDisk    bool // it is written
 	left      int  // runs that have not ended
 	abandoned bool // a run was cut off: the event stays in the store
 	responses int  // uses of the response_url
@@ -126,7 +127,13 @@ func (a *activity) durable(ctx context.Context, entries ...queue.Entry) error {
 		}
 	}
 	a.open()
-	return appendRetry(ctx, a.del, entries...)
+	err := appendRetry(ctx, a.del, entries...)
+	if err == nil {
+		a.mu.Lock()
+		a.onDisk = true
+		a.mu.Unlock()
+	}
+	return err
 }
 
 // end records the outcome of a run, and settles the event after the last.

@@ -324,7 +324,7 @@ func (d *Dispatcher) resume(del queue.Delivery, e *event.Event) {
 		return
 	}
 	act := newActivity(d, del, e)
-	act.opened, act.resumed = true, true
+	act.opened, act.onDisk, act.resumed = true, true, true
 	for i, open := range rec.Runs {
 		act.addRecorded(open, rec.Steps[i], rec.Ends[i])
 	}

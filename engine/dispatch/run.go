@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/starling-rules/starling/engine/door"
@@ -39,6 +36,8 @@ type run struct {
 	ended    ended
 	inFlight *step          // an effect whose outcome a crash has hidden
 	cause    *runtime.Error // for on.error rules: the failure
+	door     runtime.Door
+	asker    *door.Run
 	wait     func() (*runtime.Reply, error)
 	over     chan struct{} // closed when the run has ended, or is left
 	started  time.Time
@@ -196,135 +195,6 @@ func (r *run) log(l runtime.LogLine) {
 	}
 	r.d.Logger.LogAttrs(context.Background(), l.Level, l.Text, attrs...)
 	r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+l.Text)
-}
-
-// perform takes one effect through policy and journal to the live handler,
-// and appends its result. A *runtime.Error ends the run as failed.
-func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, error) {
-	if len(r.call.Results) >= r.d.Limits.Effects {
-		return r.limit(runtime.LimitEffects, "more than "+strconv.Itoa(r.d.Limits.Effects)+" effects", e.Pos), nil
-	}
-	e.Step = len(r.call.Results) + 1
-	hash := e.Hash()
-	flight := r.inFlight
-	r.inFlight = nil
-	if flight != nil && flight.Hash != hash {
-		return &runtime.Error{
-			Kind: runtime.DivergedError, Pos: e.Pos,
-			Msg: "step " + strconv.Itoa(e.Step) + " was " + flight.Kind + " before the restart and is " + e.Kind + " now",
-		}, nil
-	}
-	value, intended, err := r.effect(ctx, e, flight)
-	if err != nil && (ctx.Err() != nil || errors.Is(err, errAbandoned)) {
-		return nil, err
-	}
-	res := runtime.StepResult{Hash: hash, Kind: e.Kind, Value: value}
-	if err != nil {
-		res.Err = err.Error()
-	}
-	r.a.countResponse(e.Kind)
-	r.call.Results = append(r.call.Results, res)
-	r.a.open()
-	r.a.del.AppendLater(resultEntry(r.index, e, hash, !intended, r.d.Now(), value, res.Err))
-	return nil, nil
-}
-
-func (r *run) limit(name, msg string, pos runtime.Position) *runtime.Error {
-	return &runtime.Error{Kind: runtime.LimitError, Limit: name, Msg: "the run exceeded limits." + name + ": " + msg, Pos: pos}
-}
-
-// effect performs e, or finds out what became of it before the crash.
-// intended says whether the journal holds an intent for it.
-func (r *run) effect(ctx context.Context, e runtime.Effect, flight *step) (v runtime.Value, intended bool, err error) {
-	began := r.d.Now()
-	defer func() { r.observe(e, v, err, r.d.Now().Sub(began)) }()
-	if r.DryRun {
-		return dryResult(), false, nil
-	}
-	if err := r.allowed(e); err != nil {
-		return nil, false, err
-	}
-	h, ok := r.d.Live[e.Kind]
-	if !ok {
-		return nil, false, errors.New(e.Kind + " is not available here")
-	}
-	repeat := door.Never
-	if h.Repeat != nil {
-		repeat = h.Repeat(e)
-	}
-	dr := &door.Run{
-		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
-		Resumed: r.a.resumed, Responses: r.a.used,
-	}
-	if flight != nil {
-		dr.Intended = flight.Intended
-		v, done, err := r.recover(ctx, dr, h, repeat, e)
-		if done {
-			return v, true, err
-		}
-	}
-	intended = flight != nil
-	switch {
-	case repeat != door.Again && !intended:
-		if err := r.a.durable(ctx, intentEntry(r.index, e, began)); err != nil {
-			return nil, false, abandoned(err)
-		}
-		intended = true
-	case repeat == door.Again && !h.Read && !r.a.isOpen():
-		if err := r.a.durable(ctx); err != nil {
-			return nil, false, abandoned(err)
-		}
-	}
-	v, err = h.Do(ctx, dr, e)
-	return v, intended, err
-}
-
-// recover decides about an effect that was in flight at a crash: SPEC §10.
-func (r *run) recover(ctx context.Context, dr *door.Run, h door.Handler, repeat door.Repeat, e runtime.Effect) (v runtime.Value, done bool, err error) {
-	switch repeat {
-	case door.Again:
-		return nil, false, nil
-	case door.Lookup:
-		v, found, known := h.Find(ctx, dr, e)
-		if ctx.Err() != nil {
-			return nil, true, ctx.Err()
-		}
-		if found {
-			return v, true, nil
-		}
-		if known {
-			return nil, false, nil
-		}
-	}
-	r.d.Logger.Warn("effect was interrupted by a restart and is not repeated", "run", r.ID, "rule", r.Rule, "effect", e.Kind, "step", e.Step)
-	return runtime.NewDict("ok", false, "error", "interrupted"), true, nil
-}
-
-func abandoned(err error) error { return errors.Join(errAbandoned, err) }
-
-// allowed is the policy in front of the journal: what the rule's own options
-// forbid is refused before it leaves a trace.
-func (r *run) allowed(e runtime.Effect) error {
-	if len(r.Hosts) == 0 || !strings.HasPrefix(e.Kind, "http_") {
-		return nil
-	}
-	host := hostOf(e.Args)
-	for _, glob := range r.Hosts {
-		if ok, _ := path.Match(glob, host); ok {
-			return nil
-		}
-	}
-	return errors.New(e.Kind + ": host " + strconv.Quote(host) + " is not in the rule's hosts")
-}
-
-// dryResult is what effects return in a dry run: ok with empty data.
-func dryResult() runtime.Value { return runtime.NewDict("ok", true) }
-
-// isOpen reports whether the first record is written or on its way.
-func (a *activity) isOpen() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.opened
 }
 
 // report counts and logs the outcome of a run.

@@ -52,23 +52,6 @@ func (d *Dispatcher) trace(set *rules.Set, e *event.Event) {
 	}
 }
 
-// observe counts an effect, and keeps it for the inspector.
-func (r *run) observe(e runtime.Effect, v runtime.Value, err error, took time.Duration) {
-	outcome := "ok"
-	if err != nil {
-		outcome = "error"
-	}
-	r.d.Metrics.Effects.WithLabelValues(e.Kind, outcome).Inc()
-	if r.d.Inspector == nil {
-		return
-	}
-	t := EffectTrace{Step: e.Step, Kind: e.Kind, Args: show(e.Args), Result: show(v), At: e.Pos.String(), Took: took}
-	if err != nil {
-		t.Result = err.Error()
-	}
-	r.trace.Effects = append(r.trace.Effects, t)
-}
-
 func (r *run) traceEnd(end ended) {
 	if r.d.Inspector == nil {
 		return
