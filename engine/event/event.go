@@ -220,7 +220,8 @@ func Decode(b []byte) (*Event, error) {
 	for _, s := range e.texts() {
 		texts.put(s, d.Bytes())
 	}
-	texts.put((*string)(&e.Kind), d.Bytes())
+	kind := d.Bytes()
+	texts.put((*string)(&e.Kind), kind)
 	flags := d.Byte()
 	for i, f := range e.flags() {
 		*f = flags&(1<<i) != 0
@@ -244,7 +245,7 @@ func Decode(b []byte) (*Event, error) {
 			e.Request.Headers = append(e.Request.Headers, Header{d.String(), d.String()})
 		}
 	}
-	if e.Kind == Schedule {
+	if Kind(kind) == Schedule {
 		e.ScheduledAt = time.Unix(0, d.Varint())
 	}
 	if err := d.Finish(); err != nil {

@@ -190,6 +190,7 @@ func (p *parser) finish(raw []byte, err error) (*Event, Control, error) {
 	if e.ID == "" {
 		// White space and escapes differ between HTTP and Socket Mode.
 		if p.root != nil {
+			settle(p.root)
 			p.scratch = p.root.MarshalTo(p.scratch[:0])
 			raw = p.scratch
 		}
@@ -218,6 +219,20 @@ func (p *parser) setID(prefix string, id []byte) {
 func hashID(b []byte) string {
 	h := sha256.Sum256(b)
 	return "h-" + hex.EncodeToString(h[:16])
+}
+
+// settle decodes every escape below v, so that v is written in one way only.
+// The nesting is bounded: v has passed checkJSON.
+func settle(v *fastjson.Value) {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		o, _ := v.Object()
+		o.Visit(func(_ []byte, v *fastjson.Value) { settle(v) })
+	case fastjson.TypeArray:
+		for _, e := range v.GetArray() {
+			settle(e)
+		}
+	}
 }
 
 // finite reports whether v is absent or a number that fits a float.

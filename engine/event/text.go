@@ -319,8 +319,10 @@ func (e *Event) Mentioned() bool {
 // Body is the text without the bot's mention in front of it, and without
 // white space around it: what `mention` rules match.
 func (e *Event) Body() string {
-	if rest, ok := e.afterMention(); ok {
-		return rest
+	if e.Kind == Message || e.Kind == Mention {
+		if rest, ok := e.afterMention(); ok {
+			return rest
+		}
 	}
 	return strings.TrimSpace(e.Text)
 }
