@@ -16,7 +16,6 @@ type consumer struct {
 	handle func(Delivery)
 	out    int // deliveries not settled; guarded by core.mu
 	full   bool
-	lose   func(*shard, error) // told when a shard is lost; may be nil
 }
 
 // Consume implements Store.
@@ -125,19 +124,6 @@ func (con *consumer) release() {
 		for _, sh := range con.core.shards {
 			sh.cond.Broadcast()
 		}
-	}
-}
-
-// lost is told of a shard that went to another process. Called with mu held.
-func (con *consumer) lost(sh *shard, err error) {
-	for e := range sh.live {
-		if e.state == evOut {
-			con.out--
-		}
-	}
-	con.core.log.Error("shard lost", "shard", sh.k, "error", err)
-	if con.lose != nil {
-		con.lose(sh, err)
 	}
 }
 

@@ -13,3 +13,12 @@ func (m *Memory) reopen() (*Memory, error) {
 	c := newCore(m.settings, lanes, journals, m.table)
 	return &Memory{core: c}, c.rebuild(context.Background())
 }
+
+// StopLeases lets the process of s stall: it neither renews its leases nor
+// learns of it.
+func StopLeases(s *JetStream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = true
+	return nil
+}

@@ -26,6 +26,7 @@ type JetStream struct {
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	bytes   int64 // stored, as last seen; guarded by core.mu
+	stalled bool  // tests: leases are not tended; guarded by core.mu
 	closing sync.Once
 	closed  error
 }
@@ -121,11 +122,6 @@ func (s *JetStream) openDir(ctx context.Context) error {
 	}
 	s.look(ctx)
 	return s.subscribe()
-}
-
-// openServers opens the store on external servers.
-func (s *JetStream) openServers(ctx context.Context) error {
-	return errors.New("TBD")
 }
 
 // attach makes the core over the streams and subscribes to answers.

@@ -250,8 +250,14 @@ func (sh *shard) write() {
 		seq, err := sh.store(p.buf)
 		c.mu.Lock()
 		sh.current = nil
+		if err == nil && sh.fenced != nil {
+			err = sh.fenced // written, but for an owner that is none any more
+		}
 		if err != nil {
-			sh.lose(err, p)
+			p.fail(err)
+			if sh.fenced == nil {
+				sh.lose(err)
+			}
 			break
 		}
 		sh.finish(p, seq)
@@ -278,6 +284,9 @@ func (sh *shard) store(buf []byte) (uint64, error) {
 		if errors.Is(err, ErrFenced) {
 			return 0, err
 		}
+		if err := sh.lost(); err != nil {
+			return 0, err
+		}
 		if c.trouble != nil {
 			c.trouble(err)
 		}
@@ -290,6 +299,12 @@ func (sh *shard) store(buf []byte) (uint64, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+func (sh *shard) lost() error {
+	sh.core.mu.Lock()
+	defer sh.core.mu.Unlock()
+	return sh.fenced
 }
 
 // ours decides a conflict: the page may be there from a write without an answer.
@@ -358,24 +373,27 @@ func (sh *shard) release(e *event) {
 	}
 }
 
-// lose stops the shard after a failed write of p: its deliveries are fenced.
+// lose stops the shard: its deliveries are fenced, what was not written fails.
 // Called with mu held.
-func (sh *shard) lose(err error, p *page) {
-	sh.fenced = err
-	fail := func(p *page) {
-		p.err = err
-		close(p.done)
-	}
-	fail(p)
+func (sh *shard) lose(err error) {
+	c := sh.core
+	sh.fenced, sh.owned = err, false
 	for sh.pages.len() > 0 {
-		fail(sh.pages.pop())
+		sh.pages.pop().fail(err)
 	}
 	sh.bytes = 0
-	sh.owned = false
-	sh.cond.Broadcast()
-	if sh.core.consumer != nil {
-		sh.core.consumer.lost(sh, err)
+	if !errors.Is(err, ErrClosed) {
+		c.log.Error("shard lost", "shard", sh.k, "error", err)
 	}
+	if c.shared {
+		sh.reset()
+	}
+	sh.cond.Broadcast()
+}
+
+func (p *page) fail(err error) {
+	p.err = err
+	close(p.done)
 }
 
 func (p *page) wait(ctx context.Context) error {

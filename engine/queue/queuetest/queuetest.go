@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 
 // Open makes a fresh store for one test. Reopen gives a new store on the same
 // data, the first one being closed, or crashed, before; it is nil for stores
-// that keep nothing.
+// that keep nothing. A reopened store need not know its events before it
+// consumes (another process may own them).
 type Open func(t *testing.T) (store queue.Store, reopen func() queue.Store)
 
 // patience is how long the suite waits for what must come.
@@ -177,8 +179,8 @@ func testDuplicate(t *testing.T, s queue.Store, reopen func() queue.Store) {
 	}
 	c.stop()
 	s = reopen()
-	again(s, "after a restart")
 	consume(t, s, 10).nothing(s)
+	again(s, "after a restart")
 }
 
 func testDuplicateInFlight(t *testing.T, s queue.Store, _ func() queue.Store) {
@@ -224,14 +226,14 @@ func testSettledStays(t *testing.T, s queue.Store, reopen func() queue.Store) {
 	}
 	c.stop()
 	s = reopen()
-	if n := s.Stats().Pending; n != 10 {
-		t.Errorf("%d pending, want 10", n)
-	}
 	c = consume(t, s, 100)
 	for i := 1; i < 20; i += 2 {
 		if d := c.next(); d.ID() != fmt.Sprint("e", i) {
 			t.Fatalf("delivered %s, want e%d", d.ID(), i)
 		}
+	}
+	if n := s.Stats().Pending; n != 10 {
+		t.Errorf("%d pending, want 10", n)
 	}
 	c.nothing(s)
 }
@@ -365,7 +367,12 @@ func testAppendOrder(t *testing.T, s queue.Store, reopen func() queue.Store) {
 	check(s)
 	c.stop()
 	if reopen != nil {
-		check(reopen())
+		s = reopen()
+		c = consume(t, s, 100)
+		for range events {
+			checkHistory(t, c.next().History(), want...)
+		}
+		check(s)
 	}
 }
 
@@ -495,6 +502,8 @@ func testLooking(t *testing.T, s queue.Store, _ func() queue.Store) {
 		t.Errorf("Pending: %+v, %v", pending, err)
 	}
 	recent, err := s.Recent(bg(), 10)
+	// Others may be listed too, without entries.
+	recent = slices.DeleteFunc(recent, func(i queue.EventInfo) bool { return len(i.Entries) == 0 })
 	if err != nil || len(recent) != 2 || recent[0].ID != "e3" || recent[1].ID != "e1" {
 		t.Fatalf("Recent: %+v, %v", recent, err)
 	}
