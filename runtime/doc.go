@@ -11,7 +11,8 @@
 //	Effect     one thing a script wants done outside itself, as plain data
 //	Door       the one interface through which effects leave
 //	Builtin    the one declaration of a function that scripts can call
-//	Pool       runs Calls somewhere: in this process, or in worker processes
+//	Pool       runs Calls somewhere: Local in this process, or worker processes
+//	Executor   what a pool has inside: loaded scripts by digest
 //
 // A pass never blocks on the outside. A built-in that is an effect hands its
 // Effect to the pass and gets a pending result; the script runs on until it

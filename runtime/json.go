@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
 )
 
 // AppendJSON appends the JSON text of v to b. Floats that JSON cannot hold,
@@ -42,7 +44,7 @@ func appendJSON(b []byte, v Value, depth int) ([]byte, error) {
 	case JSON:
 		return append(b, v...), nil
 	case *View:
-		return v.v.MarshalTo(b), nil
+		return v.AppendJSON(b), nil
 	case []Value:
 		b = append(b, '[')
 		var err error
@@ -76,14 +78,14 @@ func appendJSON(b []byte, v Value, depth int) ([]byte, error) {
 
 // appendJSONString quotes s without escaping <, > and &, which Slack's markup
 // is made of. Invalid UTF-8 becomes U+FFFD.
-func appendJSONString(b []byte, s string) []byte {
+func appendJSONString[T string | []byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r == utf8.RuneError && n == 1 {
 				b = append(append(b, s[start:i]...), "\ufffd"...)
 				start = i + 1
@@ -112,8 +114,12 @@ func appendJSONString(b []byte, s string) []byte {
 	return append(append(b, s[start:]...), '"')
 }
 
-// ParseJSON parses a JSON document into Dicts and Lists.
+// ParseJSON parses a JSON document into Dicts and Lists. Unlike ParseView,
+// which is lenient with what a far side sends, it takes nothing but JSON.
 func ParseJSON(text []byte) (Value, error) {
+	if err := fastjson.ValidateBytes(text); err != nil {
+		return nil, fmt.Errorf("parse JSON: %w", err)
+	}
 	w, err := ParseView(text)
 	if err != nil {
 		return nil, err

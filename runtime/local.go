@@ -5,15 +5,20 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"sync"
+	"time"
 )
 
 // LocalOptions configure a Local. The zero value is ready.
 type LocalOptions struct {
 	// Parallel is how many passes run at once; 0 means GOMAXPROCS.
 	Parallel int
-	// Load bounds the loading of one bundle; zero fields take the defaults.
+	// Load bounds the loading of one bundle; zero fields take the defaults,
+	// but for Deadline, which is then LoadDeadline: no event waits for it.
 	Load Limits
 }
+
+// LoadDeadline is the default wall time for the top level of a script.
+const LoadDeadline = 2 * time.Second
 
 // Local is the Pool that runs scripts in this process: for development,
 // embedding and the test runner. Limits of steps, time, effects and output
@@ -38,6 +43,9 @@ func NewLocal(langs []Language, o LocalOptions) *Local {
 	n := o.Parallel
 	if n <= 0 {
 		n = goruntime.GOMAXPROCS(0)
+	}
+	if o.Load.Deadline == 0 {
+		o.Load.Deadline = LoadDeadline
 	}
 	return &Local{exec: NewExecutor(langs...), load: o.Load.OrDefault(), free: n, places: n, idle: make(chan struct{})}
 }

@@ -95,7 +95,42 @@ func (w *View) Keys() []string {
 }
 
 // JSON returns the text of the value, newly allocated.
-func (w *View) JSON() []byte { return w.v.MarshalTo(nil) }
+func (w *View) JSON() []byte { return w.AppendJSON(nil) }
+
+// AppendJSON appends the text of the value. Numbers keep their spelling.
+func (w *View) AppendJSON(b []byte) []byte { return appendView(b, w.v) }
+
+// appendView is fastjson's MarshalTo, but for strings: that one quotes as Go
+// does, and "\x7f" is no JSON.
+func appendView(b []byte, v *fastjson.Value) []byte {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		o, _ := v.Object()
+		b = append(b, '{')
+		first := true
+		o.Visit(func(k []byte, v *fastjson.Value) {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = append(appendJSONString(b, k), ':')
+			b = appendView(b, v)
+		})
+		return append(b, '}')
+	case fastjson.TypeArray:
+		b = append(b, '[')
+		for i, e := range v.GetArray() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendView(b, e)
+		}
+		return append(b, ']')
+	case fastjson.TypeString:
+		return appendJSONString(b, v.GetStringBytes())
+	}
+	return v.MarshalTo(b)
+}
 
 // Value converts the whole view into Dicts and Lists.
 func (w *View) Value() Value { return convert(w.v) }

@@ -62,6 +62,31 @@ func TestParseViewRefusesWhatIsNotJSON(t *testing.T) {
 	}
 }
 
+func TestViewWritesJSON(t *testing.T) {
+	t.Parallel()
+	text := `{"a\u0007":"\u007f\b<é>\\","n":1.50,"l":[null,{}]}`
+	got := view(t, text).JSON()
+	var want, back any
+	if err := json.Unmarshal([]byte(text), &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(got, &back); err != nil {
+		t.Fatalf("%s: %v", got, err)
+	}
+	if d := cmp.Diff(want, back); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestParseJSONIsStrict(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"NaN", `{"a": inf}`, "1.2.3", "\"\n\""} {
+		if v, err := runtime.ParseJSON([]byte(text)); err == nil {
+			t.Errorf("%q is taken for JSON: %v", text, v)
+		}
+	}
+}
+
 func FuzzView(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5,"x",null,true,{}]}`, `"\ud800"`, `[[[[]]]]`, `{"a":1,"a":2}`, `-0`, `1e999`} {
 		f.Add([]byte(s))

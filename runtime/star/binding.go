@@ -16,11 +16,13 @@ type bound struct {
 	// isResult tells that the value is a result object: truthy, with fields,
 	// and no answer when a handler returns it.
 	isResult bool
+	hasRest  bool
 }
 
 func (l *Language) bind(b *runtime.Builtin) *starlark.Builtin {
 	f := &bound{decl: b}
 	f.isResult = b.Purity == runtime.Asks && (b.Result == "" || strings.HasPrefix(b.Result, "result"))
+	f.hasRest = slices.ContainsFunc(b.Params, func(q runtime.Param) bool { return q.Rest })
 	return starlark.NewBuiltin(b.Name, f.call)
 }
 
@@ -129,7 +131,7 @@ func (f *bound) unpack(p *pass, slots []starlark.Value, args starlark.Tuple, kwa
 			return nil, f.errorf(p, name, "", "got two values for %q", name)
 		case i >= 0:
 			slots[i] = kv[1]
-		case len(params) > 0 && params[len(params)-1].Rest:
+		case f.hasRest:
 			if kv[1] == starlark.None {
 				continue
 			}
