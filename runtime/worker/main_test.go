@@ -96,6 +96,9 @@ func done(v runtime.Value) *runtime.Reply {
 // held is what a careless native library keeps between passes.
 var held [][]byte
 
+// counted is the number of passes of "count" in this process.
+var counted int64
+
 func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 	verb, rest, _ := strings.Cut(cmd, " ")
 	switch verb {
@@ -110,10 +113,14 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 	case "soft":
 		<-ctx.Done()
 		return &runtime.Reply{Status: runtime.Failed, Err: &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitDeadline, Msg: "soft"}}
-	case "bomb":
-		for {
+	case "bomb": // bounded, should the wall not hold
+		for range 128 {
 			held = append(held, dirty(16<<20))
 		}
+		return done("no wall within 2 GB")
+	case "count":
+		counted++
+		return done(counted)
 	case "hold":
 		n, _ := strconv.Atoi(rest)
 		held = append(held, dirty(n<<20))
@@ -288,9 +295,9 @@ func wantError(t testing.TB, p *worker.Pool, d runtime.Digest, cmd string, kind 
 // eventually polls for what real processes do in their own time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 5 s", what)
+			t.Fatalf("%s: not within 20 s", what)
 		}
 	}
 }

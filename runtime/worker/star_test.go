@@ -18,7 +18,7 @@ import (
 func TestStarlarkSuite(t *testing.T) {
 	t.Parallel()
 	runtimetest.Run(t, "starlark", ".star", func(t testing.TB) runtime.Pool {
-		p, err := worker.New(worker.Options{Workers: 2, Memory: memory})
+		p, err := worker.New(worker.Options{Workers: 2, Memory: memory, Grace: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
