@@ -22,3 +22,6 @@ func StopLeases(s *JetStream) error {
 	s.stalled = true
 	return nil
 }
+
+// SyncAlways is what the running embedded server believes.
+func SyncAlways(s *JetStream) bool { return s.link.srv.JetStreamConfig().SyncAlways }
