@@ -133,8 +133,8 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// slack is a Server with an HTTP front and a fake app.
-type slack struct {
+// localSlack is a Server with an HTTP front and a fake app.
+type localSlack struct {
 	*Server
 	t    *testing.T
 	app  *fakeApp
@@ -142,9 +142,9 @@ type slack struct {
 	web  *httptest.Server
 }
 
-func newSlack(t *testing.T, change ...func(*Options)) *slack {
+func newSlack(t *testing.T, change ...func(*Options)) *localSlack {
 	t.Helper()
-	s := &slack{t: t, app: newApp(t), time: newClock()}
+	s := &localSlack{t: t, app: newApp(t), time: newClock()}
 	opt := Options{EventsURL: s.app.url, Now: s.time.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
 	for _, f := range change {
 		f(&opt)
@@ -163,7 +163,7 @@ func newSlack(t *testing.T, change ...func(*Options)) *slack {
 }
 
 // api calls a method as the bot with JSON arguments.
-func (s *slack) api(method string, args Block) Block {
+func (s *localSlack) api(method string, args Block) Block {
 	s.t.Helper()
 	raw, err := json.Marshal(args)
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *slack) api(method string, args Block) Block {
 }
 
 // ok calls a method that must succeed.
-func (s *slack) ok(method string, args Block) Block {
+func (s *localSlack) ok(method string, args Block) Block {
 	s.t.Helper()
 	out := s.api(method, args)
 	if out["ok"] != true {
@@ -184,7 +184,7 @@ func (s *slack) ok(method string, args Block) Block {
 }
 
 // post sends any request and decodes the JSON answer.
-func (s *slack) post(path, contentType, body, auth string) (int, Block) {
+func (s *localSlack) post(path, contentType, body, auth string) (int, Block) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.web.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *slack) post(path, contentType, body, auth string) (int, Block) {
 }
 
 // say posts as Ada and returns the ts; the app has got it then.
-func (s *slack) say(channel, text string) string {
+func (s *localSlack) say(channel, text string) string {
 	s.t.Helper()
 	m, err := s.Say(s.t.Context(), Say{User: "U0ADA", Channel: channel, Text: text})
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *slack) say(channel, text string) string {
 }
 
 // messages lists what Ada sees in a channel.
-func (s *slack) messages(channel string) []Message {
+func (s *localSlack) messages(channel string) []Message {
 	var out []Message
 	for _, m := range s.Snapshot().Messages[channel] {
 		if m.Viewer == "" || m.Viewer == "U0ADA" {
@@ -234,7 +234,7 @@ func (s *slack) messages(channel string) []Message {
 }
 
 // last is the latest message that Ada sees.
-func (s *slack) last(channel string) Message {
+func (s *localSlack) last(channel string) Message {
 	s.t.Helper()
 	all := s.messages(channel)
 	if len(all) == 0 {

@@ -34,7 +34,9 @@ func (e *Invalid) Error() string { return string(e.Code) }
 // told of ids in every interaction.
 func (w *World) checkBlocks(blocks []Block, limit int) error {
 	bad := &Invalid{Code: "invalid_blocks"}
-	fault := func(format string, args ...any) { bad.Messages = append(bad.Messages, "[ERROR] "+fmt.Sprintf(format, args...)) }
+	fault := func(format string, args ...any) {
+		bad.Messages = append(bad.Messages, "[ERROR] "+fmt.Sprintf(format, args...))
+	}
 	if len(blocks) > limit {
 		fault("no more than %d items allowed [json-pointer:/blocks]", limit)
 	}

@@ -175,7 +175,7 @@ func (b *browser) clean() {
 }
 
 // deployApp answers like a small real app, through the Web API.
-func deployApp(s *slack) func(http.ResponseWriter, delivered) {
+func deployApp(s *localSlack) func(http.ResponseWriter, delivered) {
 	call := func(method string, args Block) { s.ok(method, args) }
 	return func(w http.ResponseWriter, d delivered) {
 		typ, _ := d.json["type"].(string)
@@ -226,7 +226,7 @@ func deployApp(s *slack) func(http.ResponseWriter, delivered) {
 	}
 }
 
-func (s *slack) respondTo(d delivered, body string) {
+func (s *localSlack) respondTo(d delivered, body string) {
 	to, _ := d.json["response_url"].(string)
 	res, err := http.Post(to, "application/json", strings.NewReader(body))
 	if err != nil {
@@ -236,9 +236,9 @@ func (s *slack) respondTo(d delivered, body string) {
 	_ = res.Body.Close()
 }
 
-func (s *slack) Now() time.Time { return s.opt.Now() }
+func (s *localSlack) Now() time.Time { return s.opt.Now() }
 
-func (s *slack) traceHello(envelope Block) {
+func (s *localSlack) traceHello(envelope Block) {
 	e, _ := envelope["event"].(Block)
 	event, _ := envelope["event_id"].(string)
 	text, _ := e["text"].(string)
@@ -281,7 +281,7 @@ func homeView(text string) Block {
 }
 
 // run serves s on a real listener and returns the page's address.
-func (s *slack) run() string {
+func (s *localSlack) run() string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatal(err)

@@ -8,13 +8,13 @@ import (
 )
 
 // hookOf gives a command and returns the path of its response_url.
-func (s *slack) hookOf(command string) string {
+func (s *localSlack) hookOf(command string) string {
 	s.t.Helper()
 	s.say("C0OPS", command)
 	return strings.TrimPrefix(s.app.next().form.Get("response_url"), s.URL())
 }
 
-func (s *slack) respondAt(path, body string) (int, any) {
+func (s *localSlack) respondAt(path, body string) (int, any) {
 	s.t.Helper()
 	status, out := s.post(path, "application/json", body, "")
 	return status, out["error"]

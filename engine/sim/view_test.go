@@ -11,7 +11,7 @@ import (
 )
 
 // trigger clicks a button and returns the trigger_id that the app got.
-func (s *slack) trigger() string {
+func (s *localSlack) trigger() string {
 	s.t.Helper()
 	ts, _ := s.ok("chat.postMessage", Block{"channel": "D0ADA", "text": "?", "blocks": []Block{buttons("go")}})["ts"].(string)
 	s.app.next()
@@ -23,14 +23,14 @@ func (s *slack) trigger() string {
 }
 
 // open opens a modal and returns its id.
-func (s *slack) open(view Block) string {
+func (s *localSlack) open(view Block) string {
 	s.t.Helper()
 	v, _ := s.ok("views.open", Block{"trigger_id": s.trigger(), "view": view})["view"].(Block)
 	id, _ := v["id"].(string)
 	return id
 }
 
-func (s *slack) stack() []string {
+func (s *localSlack) stack() []string {
 	var titles []string
 	for _, v := range s.Snapshot().Modals["U0ADA"] {
 		titles = append(titles, text(v.Body["title"].(Block)["text"]))
