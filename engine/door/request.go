@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-rules/starling/engine/redact"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -80,6 +81,8 @@ func (s *spec) setURL(args *runtime.Dict) error {
 		}
 		u.RawQuery += q
 	}
+	// net/url keeps a raw query as it is, spaces and all.
+	u.RawQuery = redact.EscapeQuery(u.RawQuery)
 	s.url = u
 	return nil
 }

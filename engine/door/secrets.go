@@ -3,6 +3,7 @@ package door
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/starling-rules/starling/engine/redact"
 	"github.com/starling-rules/starling/runtime"
@@ -120,7 +121,7 @@ func (o *opened) scrub(v runtime.Value) runtime.Value {
 	}
 	switch v := v.(type) {
 	case string:
-		return o.set.Replace(v)
+		return o.scrubText(v)
 	case []byte:
 		return []byte(o.set.Replace(string(v)))
 	case runtime.JSON:
@@ -157,6 +158,28 @@ func (o *opened) scrub(v runtime.Value) runtime.Value {
 		return out
 	}
 	return v
+}
+
+// scrubText masks a text. If it is JSON, what its strings say counts, whatever
+// escapes they are written with.
+func (o *opened) scrubText(s string) string {
+	s = o.set.Replace(s)
+	if t := strings.TrimSpace(s); t == "" || t[0] != '{' && t[0] != '[' && t[0] != '"' {
+		return s
+	}
+	v, err := runtime.ParseJSON([]byte(s))
+	if err != nil {
+		return s
+	}
+	before, err1 := runtime.AppendJSON(nil, v)
+	after, err2 := runtime.AppendJSON(nil, o.scrub(v))
+	switch {
+	case err1 != nil || err2 != nil:
+		return redact.Mask // nested beyond what can be looked through
+	case string(before) == string(after):
+		return s
+	}
+	return string(after)
 }
 
 // scrubError masks the secrets in an error. What it wraps stays reachable only

@@ -93,6 +93,8 @@ func Forms(secret string) []string {
 	}
 	add(url.QueryEscape(secret))
 	add(url.PathEscape(secret))
+	add((&url.URL{Path: secret}).EscapedPath())
+	add(EscapeQuery(secret))
 	if b, err := json.Marshal(secret); err == nil {
 		add(string(b[1 : len(b)-1]))
 	}
@@ -102,6 +104,29 @@ func Forms(secret string) []string {
 	add(base64.URLEncoding.EncodeToString([]byte(secret)))
 	add(base64.RawURLEncoding.EncodeToString([]byte(secret)))
 	return forms
+}
+
+// EscapeQuery escapes what may not stand in the query of a URL, and nothing
+// else: a query that is well-formed comes back as it is.
+func EscapeQuery(s string) string {
+	const hex = "0123456789ABCDEF"
+	bad := func(c byte) bool { return c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 }
+	first := 0
+	for first < len(s) && !bad(s[first]) {
+		first++
+	}
+	if first == len(s) {
+		return s
+	}
+	b := []byte(s[:first])
+	for _, c := range []byte(s[first:]) {
+		if bad(c) {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 var (
