@@ -2,6 +2,7 @@ package ingress_test
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -26,20 +27,25 @@ func FuzzWire(f *testing.F) {
 	ln := fasthttputil.NewInmemoryListener()
 	srv, err := ingress.New(ingress.Options{
 		Listener: ln, Sink: s, Secrets: []ingress.Secret{{App: "a", Value: secret}},
-		Limits: ingress.Limits{ReadTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond},
+		Limits: ingress.Limits{ReadTimeout: 50 * time.Millisecond, IdleTimeout: 50 * time.Millisecond}, Grace: time.Second,
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Run(f.Context()) }()
-	f.Cleanup(func() { <-done })
+	go func() { done <- srv.Run(ctx) }()
+	f.Cleanup(func() {
+		cancel()
+		<-done
+	})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		c, err := ln.Dial()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 		go func() { _, _ = c.Write(append(wire, "\r\n\r\n"...)) }()
 		r := bufio.NewReader(c)
 		resp, err := http.ReadResponse(r, &http.Request{Method: "GET"})
@@ -61,6 +67,7 @@ func probe(t *testing.T, dial func() (net.Conn, error)) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	var write sync.WaitGroup
 	write.Go(func() { _, _ = c.Write([]byte("GET /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) })
 	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: "GET"})
