@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"regexp/syntax"
@@ -67,6 +68,9 @@ func compile(b *runtime.Bundle, regs []runtime.Registration, names Names) ([]*Ru
 		c.errs = append(c.errs, clash.problem(b))
 	}
 	if len(c.errs) > 0 {
+		slices.SortStableFunc(c.errs, func(a, b *runtime.Error) int {
+			return cmp.Or(cmp.Compare(a.Pos.Path, b.Pos.Path), a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col)
+		})
 		return nil, c.errs
 	}
 	finish(rules)
@@ -216,6 +220,9 @@ func (c *compiler) action(r *Rule, v runtime.Value) {
 // regexMeta are the characters that tell a regex from an id.
 const regexMeta = `^$*+?()[]{}|\`
 
+// plainEmoji is the name of one emoji, with or without its skin tone.
+var plainEmoji = regexp.MustCompile(`^([+-]1|[\pL0-9_'-]+)(::[a-z0-9-]+)?$`)
+
 // emoji reads the name of an emoji, with or without colons, or a regex that
 // must match the whole name.
 func (c *compiler) emoji(r *Rule, v runtime.Value) {
@@ -227,7 +234,7 @@ func (c *compiler) emoji(r *Rule, v runtime.Value) {
 	switch name := strings.Trim(p, ":"); {
 	case p == "" || p == ".*":
 		r.any, r.Pattern = true, p
-	case name == "+1" || name == "-1" || !strings.ContainsAny(name, regexMeta+"."):
+	case plainEmoji.MatchString(name):
 		r.Pattern = name
 	default:
 		c.regex(r, c.decl.arg, p, true)
@@ -280,11 +287,11 @@ func (c *compiler) schedule(r *Rule, v runtime.Value) {
 	r.Pattern = p
 	s, err := ParseSchedule(p, c.str("tz"))
 	if err != nil {
-		arg := "schedule"
 		if errors.Is(err, errZone) {
-			arg = "tz"
+			c.fail("tz", "write an IANA name such as \"Europe/Berlin\"", "%s: %v", c.reg.Name, err)
+			return
 		}
-		c.fail(arg, "write \"every 10m\", or a cron such as \"0 9 * * mon-fri\" (with seconds: six fields)", "%s: %v", c.reg.Name, err)
+		c.fail("schedule", "write \"every 10m\", or a cron such as \"0 9 * * mon-fri\" (with seconds: six fields)", "%s: %v", c.reg.Name, err)
 		return
 	}
 	r.Schedule = s

@@ -12,6 +12,7 @@ import (
 const (
 	maxExact   = 16
 	maxLiteral = 64 // bytes; longer literals are cut
+	maxSingle  = 4  // a larger set with a single letter in it is in every text
 )
 
 // literals returns sets of texts, each of which has the property that every
@@ -128,7 +129,7 @@ func concat(subs []*syntax.Regexp) node {
 
 // require adds an exact set to the required ones, if it says anything.
 func require(required [][]string, exact []string) [][]string {
-	if len(exact) == 0 || slices.Contains(exact, "") {
+	if len(exact) == 0 || shortest(exact) == 0 || shortest(exact) == 1 && len(exact) > maxSingle {
 		return required
 	}
 	return append(required, minimal(exact))
