@@ -286,3 +286,15 @@ func FuzzScript(f *testing.F) {
 		}
 	})
 }
+
+func TestAPassWhoseContextHasEndedDoesNotStart(t *testing.T) {
+	t.Parallel()
+	m, man := load(t, benchRule)
+	fn, _ := man.Registrations[0].Args.Get("fn")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := m.Run(ctx, &runtime.Call{Func: fn.(runtime.Func).Index, When: -1, Input: []byte(benchInput)})
+	if r.Status != runtime.Failed || r.Steps != 0 || len(r.Effects) != 0 {
+		t.Errorf("got %+v", r)
+	}
+}
