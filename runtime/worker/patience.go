@@ -20,8 +20,9 @@ type patience struct {
 
 const (
 	// hardlyRun is the part of its deadline below which a pass has hardly run.
-	// Up to 16 spinning processes a processor still pass for spinning.
-	hardlyRun = 16
+	// Up to 8 spinning processes a processor still pass for spinning: more than
+	// a pool of usual size has, stand-ins included.
+	hardlyRun = 8
 	// maxRenewals bounds the wait for a pass that neither ends nor runs.
 	maxRenewals = 3
 )

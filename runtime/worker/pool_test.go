@@ -124,7 +124,7 @@ func TestSpinIsKilledAtTheDeadline(t *testing.T) {
 
 func TestHostileTopLevelIsBlamedExactly(t *testing.T) {
 	t.Parallel()
-	p := newPool(t, worker.Options{Limits: runtime.Limits{Deadline: 100 * time.Millisecond}})
+	p := newPool(t, worker.Options{Limits: runtime.Limits{Deadline: 500 * time.Millisecond}})
 	hostile := map[int]string{5: "run spin", 17: "run exit", 40: "run spin"}
 	errs := make([]error, 64)
 	var wg sync.WaitGroup
@@ -263,7 +263,7 @@ func TestRecycling(t *testing.T) {
 	})
 	t.Run("by memory", func(t *testing.T) {
 		t.Parallel()
-		p := newPool(t, worker.Options{Workers: 1, Recycle: worker.Recycle{Heap: 20 << 20}})
+		p := newPool(t, worker.Options{Workers: 1, Recycle: worker.Recycle{Heap: 20 << 20}, Limits: runtime.Limits{Deadline: 10 * time.Second}})
 		d := load(t, p, "x")
 		before := run(t, p, d, "pid").Return
 		wantReturn(t, p, d, "hold 30", int64(30))
