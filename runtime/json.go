@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -115,8 +116,12 @@ func appendJSONString[T string | []byte](b []byte, s T) []byte {
 }
 
 // ParseJSON parses a JSON document into Dicts and Lists. Unlike ParseView,
-// which is lenient with what a far side sends, it takes nothing but JSON.
+// which is lenient with what a far side sends, it takes nothing but JSON, with
+// U+FFFD in the place of what is not UTF-8.
 func ParseJSON(text []byte) (Value, error) {
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
+	}
 	if err := fastjson.ValidateBytes(text); err != nil {
 		return nil, fmt.Errorf("parse JSON: %w", err)
 	}

@@ -121,8 +121,9 @@ func TestLocalStartsInOrderAndBounded(t *testing.T) {
 			order = append(order, c.RunID)
 			running++
 			most = max(most, running)
+			took := time.Second + time.Duration(len(order))*7*time.Millisecond // no two end together
 			mu.Unlock()
-			time.Sleep(time.Second)
+			time.Sleep(took)
 			mu.Lock()
 			running--
 			mu.Unlock()

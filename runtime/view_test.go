@@ -87,6 +87,13 @@ func TestParseJSONIsStrict(t *testing.T) {
 	}
 }
 
+func TestParseJSONReplacesWhatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	if v, err := runtime.ParseJSON([]byte("\"a\xffb\"")); err != nil || v != "a\ufffdb" {
+		t.Errorf("got %q, %v", v, err)
+	}
+}
+
 func FuzzView(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5,"x",null,true,{}]}`, `"\ud800"`, `[[[[]]]]`, `{"a":1,"a":2}`, `-0`, `1e999`} {
 		f.Add([]byte(s))
