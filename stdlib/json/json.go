@@ -1,7 +1,8 @@
 // Package json declares the module json: encode, decode, indent.
 //
 // It is strict where the parser beneath is lenient: only what RFC 8259 calls
-// JSON is decoded. Of a key that occurs twice the last value counts.
+// JSON is decoded. Of a key that occurs twice the last value counts; bytes that
+// are no UTF-8 become U+FFFD.
 package json
 
 import (
@@ -151,7 +152,7 @@ func Decode(text []byte) (runtime.Value, error) {
 		}
 		return nil, errors.New("not JSON")
 	}
-	v, err := runtime.ParseJSON(text)
+	v, err := runtime.ParseJSON(bytes.ToValidUTF8(text, []byte("\ufffd")))
 	if err != nil {
 		return nil, err
 	}

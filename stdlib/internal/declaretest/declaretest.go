@@ -90,7 +90,10 @@ func (s *Set) args(b *runtime.Builtin, given []any) *runtime.Args {
 			a.Set(b.Params[position].Name, variadic)
 			continue
 		}
-		a.Set(b.Params[position].Name, v)
+		// As a binding does, take None for an argument that is left out.
+		if v != nil || !b.Params[position].Optional {
+			a.Set(b.Params[position].Name, v)
+		}
 		position++
 	}
 	return a
