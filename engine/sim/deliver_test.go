@@ -205,7 +205,7 @@ func TestPayloadsHaveTheKeysOfSlacks(t *testing.T) {
 	s := newSlack(t)
 	ts := s.say("C0OPS", "@starling hello")
 	message, mention := s.app.next(), s.app.next()
-	post, _ := s.ok("chat.postMessage", Block{"channel": "C0OPS", "text": "?", "blocks": []Block{buttons("go"), {"type": "actions", "elements": []Block{{"type": "external_select", "action_id": "find"}}}}})["ts"].(string)
+	post, _ := s.ok("chat.postMessage", Block{"channel": "C0OPS", "text": "?", "blocks": []Block{buttons("go")}})["ts"].(string)
 	s.app.next()
 	must := func(err error) {
 		t.Helper()
@@ -216,7 +216,9 @@ func TestPayloadsHaveTheKeysOfSlacks(t *testing.T) {
 	got := map[string]Block{"events/envelopes/message--*": message.json, "events/envelopes/app_mention--*": mention.json}
 	must(s.Click(t.Context(), Click{User: "U0ADA", Channel: "C0OPS", TS: post, ActionID: "go"}))
 	got["interactive/payloads/block_actions--*"] = s.app.next().json
-	_, err := s.Suggest(t.Context(), Click{User: "U0ADA", Channel: "C0OPS", TS: post, ActionID: "find", Value: "x"})
+	search := modalView("Search", "reason")
+	search["blocks"] = []Block{{"type": "input", "label": Block{"text": "Find"}, "element": Block{"type": "external_select", "action_id": "find"}}}
+	_, err := s.Suggest(t.Context(), Click{User: "U0ADA", View: s.open(search), ActionID: "find", Value: "x"})
 	must(err)
 	got["interactive/payloads/block_suggestion--*"] = s.app.next().json
 	must(s.Shortcut(t.Context(), "U0ADA", "s"))
