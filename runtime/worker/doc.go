@@ -13,6 +13,7 @@
 //	Pool     the callers' side: New, Load, Run, Forget, Close
 //	worker   one process: spawning, its reader, its end
 //	verdict  who is to blame when a worker ends, and what its pass is told
+//	patience why a pass that was given no processor is not killed for it
 //	Main     the worker's side
 //
 // Blame is exact: a worker makes one pass at a time and answers each before it
@@ -20,6 +21,10 @@
 // ended. A deadline is final. Memory is final if the pass had the worker to
 // itself. Any other death may be the fault of an earlier pass: the pass is
 // made once more, on a fresh worker, before it is called a crash.
+//
+// Passes start in the order of the calls. A pass that holds its worker for more
+// than 10 ms while others wait has another worker stand in for it, so that a few
+// long passes do not hold up the rest.
 //
 // The limits of a worker (address space, no core, no files, no privileges, no
 // tracing) need Linux. On other systems the package works, kills at the
