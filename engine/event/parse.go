@@ -64,10 +64,10 @@ func Parse(body []byte, m Meta) (*Event, Control, error) {
 		return nil, Control{}, err
 	}
 	var err error
-	switch typ := string(p.top.text(kType)); {
+	switch {
 	case p.top[kType] == nil && p.top[kCommand] != nil:
 		err = p.command()
-	case interactions[typ] != "":
+	case interactions[string(p.top.text(kType))] != "":
 		err = p.interaction()
 	default:
 		err = p.envelope()

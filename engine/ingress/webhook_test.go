@@ -128,7 +128,7 @@ func TestWebhookIDs(t *testing.T) {
 		all := s.all()
 		return all[len(all)-1].ID
 	}
-	if post("a") == post("a") {
+	if a, b := post("a"), post("a"); a == b {
 		t.Error("two deliveries without an id are one")
 	}
 	first := post("a", "X-GitHub-Delivery: 1")
