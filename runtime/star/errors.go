@@ -141,7 +141,10 @@ func (ld *loader) nameErrors(u *unit, err error) {
 		if m := undefined.FindStringSubmatch(msg); m != nil {
 			name := m[1]
 			msg = name + " is not defined"
-			if better := ld.nearest(u, name); better != "" {
+			switch better := ld.nearest(u, name); {
+			case better == name:
+				hint = "it is defined further down: move this below it"
+			case better != "":
 				hint = "did you mean " + better + "?"
 			}
 		}
