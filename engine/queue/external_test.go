@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,11 +43,10 @@ func external(url string) queue.Options {
 func TestExternal(t *testing.T) {
 	t.Parallel()
 	url := natsServer(t)
-	n := 0
+	var n atomic.Int64
 	queuetest.Run(t, func(t *testing.T) (queue.Store, func() queue.Store) {
 		o := external(url)
-		n++ // the suite opens one after the other
-		o.Prefix = fmt.Sprint("t", n)
+		o.Prefix = fmt.Sprint("t", n.Add(1))
 		o.MaxBytes = 24 << 20
 		s := open(t, o)
 		return s, func() queue.Store {

@@ -33,9 +33,10 @@ type shard struct {
 	aged    bool             // something is past Retain
 	byPlace map[place]*event // while the index is being rebuilt
 
-	// Owned by the writer goroutine, and by whoever opens the shard before it.
-	head     uint64 // sequence of the newest page
 	trimming bool
+
+	// Owned by the writer goroutine, and by whoever opens the shard before it.
+	head uint64 // sequence of the newest page
 }
 
 // pageMark says how many bytes the journal had when page seq was written.

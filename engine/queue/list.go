@@ -34,9 +34,7 @@ func (c *core) Recent(ctx context.Context, limit int) ([]EventInfo, error) {
 				es = append(es, e)
 			}
 		}
-		for _, e := range sh.settled.all() {
-			es = append(es, e)
-		}
+		es = append(es, sh.settled.all()...)
 	}
 	sortByAge(es)
 	slices.Reverse(es)

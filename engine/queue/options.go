@@ -83,26 +83,26 @@ func (o *Options) complete() error {
 	}
 	def(&o.Prefix, "starling")
 	if !prefixForm.MatchString(o.Prefix) {
-		faults = append(faults, fmt.Errorf("Prefix: letters, digits, _ and - (got %q)", o.Prefix))
+		faults = append(faults, fmt.Errorf("option Prefix: letters, digits, _ and - (got %q)", o.Prefix))
 	}
 	def(&o.Replicas, 1)
 	if o.Replicas < 1 || o.Replicas > 5 {
-		faults = append(faults, fmt.Errorf("Replicas: 1 to 5 (got %d)", o.Replicas))
+		faults = append(faults, fmt.Errorf("option Replicas: 1 to 5 (got %d)", o.Replicas))
 	}
 	if o.URL != "" {
 		def(&o.Shards, 8)
 	}
 	def(&o.Shards, 2)
 	if o.Shards < 1 || o.Shards > 64 {
-		faults = append(faults, fmt.Errorf("Shards: 1 to 64 (got %d)", o.Shards))
+		faults = append(faults, fmt.Errorf("option Shards: 1 to 64 (got %d)", o.Shards))
 	}
 	def(&o.MaxBytes, 4<<30)
 	if o.MaxBytes < 4<<20 {
-		faults = append(faults, fmt.Errorf("MaxBytes: at least 4 MiB (got %d)", o.MaxBytes))
+		faults = append(faults, fmt.Errorf("option MaxBytes: at least 4 MiB (got %d)", o.MaxBytes))
 	}
 	def(&o.Lease, 5*time.Second)
 	if o.Lease < 2*time.Second {
-		faults = append(faults, fmt.Errorf("Lease: at least 2s (got %s)", o.Lease))
+		faults = append(faults, fmt.Errorf("option Lease: at least 2s (got %s)", o.Lease))
 	}
 	def(&o.MaxMemory, 64<<20)
 	def(&o.Window, 100*time.Microsecond)

@@ -183,7 +183,7 @@ type State interface {
 	List(ctx context.Context, prefix, after string, limit int) ([]string, error)
 }
 
-// ErrForgotten: whether the operation was applied cannot be known any more.
+// ErrForgotten says that whether the operation was applied cannot be known any more.
 var ErrForgotten = errors.New("outcome of the earlier operation is no longer known")
 
 // Change is the outcome of one State.Update.

@@ -29,14 +29,18 @@ func (sh *shard) wantsTrim() bool {
 // its lane. Unsettled events that stand in the way are carried forward: written
 // again, whole, at the end of the journal. Only the shard's writer calls it.
 func (sh *shard) trim() {
-	if sh.trimming {
+	c, l := sh.core, sh.core.lanes[sh.k]
+	c.mu.Lock()
+	if sh.trimming { // store met a full journal within trim
+		c.mu.Unlock()
 		return
 	}
 	sh.trimming = true
-	defer func() { sh.trimming = false }()
-	c, l := sh.core, sh.core.lanes[sh.k]
-
-	c.mu.Lock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		sh.trimming = false
+	}()
 	sh.trimAt = sh.total + max(c.retainPage/4, 1)
 	l.trimAt = l.total + max(c.retainLane/4, 1)
 	pressed := l.pressed
