@@ -9,7 +9,6 @@ const (
 	kSubtype
 	kEvent
 	kEventID
-	kEventTime
 	kEventTS
 	kTeam
 	kTeamID
@@ -47,7 +46,6 @@ const (
 	kMessageTS
 	kView
 	kCommand
-	kMinuteRateLimited
 	kIsBot
 	nKeys
 )
@@ -62,8 +60,6 @@ func keyIndex(k []byte) int {
 		return kEvent
 	case "event_id":
 		return kEventID
-	case "event_time":
-		return kEventTime
 	case "event_ts":
 		return kEventTS
 	case "team":
@@ -145,8 +141,6 @@ func actionKeyIndex(k []byte) int {
 		return kView
 	case "command":
 		return kCommand
-	case "minute_rate_limited":
-		return kMinuteRateLimited
 	case "is_bot":
 		return kIsBot
 	}
@@ -218,12 +212,11 @@ func first(texts ...[]byte) []byte {
 // keyNames are the names for error messages, by index.
 var keyNames = func() (names [nKeys]string) {
 	for _, n := range []string{
-		"type", "subtype", "event", "event_id", "event_time", "event_ts", "team", "team_id", "context_team_id",
+		"type", "subtype", "event", "event_id", "event_ts", "team", "team_id", "context_team_id",
 		"enterprise", "enterprise_id", "api_app_id", "authorizations", "challenge", "user", "user_id", "bot_id",
 		"app_id", "text", "ts", "thread_ts", "deleted_ts", "channel", "channel_id", "channel_type", "message",
 		"previous_message", "item", "reaction", "id", "actions", "action_id", "block_id", "name", "value",
-		"callback_id", "trigger_id", "response_url", "container", "message_ts", "view", "command",
-		"minute_rate_limited", "is_bot",
+		"callback_id", "trigger_id", "response_url", "container", "message_ts", "view", "command", "is_bot",
 	} {
 		names[keyIndex([]byte(n))] = n
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -150,7 +149,7 @@ const maxPooled = 256 << 10
 func (p *parser) release() {
 	large := p.e != nil && len(p.e.Raw) > maxPooled || cap(p.scratch) > maxPooled
 	p.e, p.root, p.control = nil, nil, Control{}
-	p.top, p.in, p.sub = fields{}, fields{}, fields{}
+	// The fields point into the parser's own memory and are reset by scan.
 	p.texts.drop()
 	p.scratch = p.scratch[:0]
 	if !large {
@@ -233,13 +232,4 @@ func settle(v *fastjson.Value) {
 			settle(e)
 		}
 	}
-}
-
-// finite reports whether v is absent or a number that fits a float.
-func finite(v *fastjson.Value) bool {
-	if v == nil || v.Type() != fastjson.TypeNumber {
-		return true
-	}
-	_, err := strconv.ParseFloat(string(v.MarshalTo(nil)), 64)
-	return err == nil
 }

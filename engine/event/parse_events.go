@@ -32,9 +32,6 @@ func (p *parser) envelope() error {
 	if id := top[kEventID]; id != nil && id.Type() != fastjson.TypeString && id.Type() != fastjson.TypeNull {
 		return unusable("event_id is not a string")
 	}
-	if !finite(top[kEventTime]) {
-		return unusable("event_time is out of range")
-	}
 	p.setID("", top.text(kEventID))
 	p.texts.put(&e.App, top.text(kAPIAppID))
 	if err := p.authorization(); err != nil {

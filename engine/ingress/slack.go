@@ -155,6 +155,11 @@ func (s *Server) accept(ctx *fasthttp.RequestCtx, e *event.Event) {
 	switch {
 	case err == nil:
 		count.stored.Inc()
+		if answer == nil && e.Kind == event.Webhook && s.o.Now().Sub(e.Received) >= s.o.AnswerLimit {
+			// Its rule is still at work: taken in, not done.
+			ctx.Response.SetStatusCode(fasthttp.StatusAccepted)
+			return
+		}
 		writeAnswer(ctx, answer, e.Kind == event.Webhook)
 	case errors.Is(err, queue.ErrDuplicate):
 		count.duplicate.Inc()

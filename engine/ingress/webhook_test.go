@@ -1,12 +1,14 @@
 package ingress_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/ingress"
@@ -137,5 +139,31 @@ func TestWebhookIDs(t *testing.T) {
 	}
 	if first == post("a", "X-GitHub-Delivery: 2") || first == post("b", "X-GitHub-Delivery: 1") {
 		t.Error("two deliveries are one")
+	}
+}
+
+// slow answers nothing, after some time by the server's clock.
+type slow struct {
+	sink
+	pass func()
+}
+
+func (s *slow) AcceptAnswered(context.Context, *event.Event) (*event.Answer, error) {
+	s.pass()
+	return nil, nil
+}
+
+func TestAWebhookWhoseRuleIsLateIsAccepted(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]int{time.Second: 200, 2500 * time.Millisecond: 202} {
+		now := at
+		srv := start(t, &sink{}, func(o *ingress.Options) {
+			o.Webhooks = hooks{ingress.Route{Open: true}}
+			o.Sink = &slow{pass: func() { now = now.Add(took) }}
+			o.Now = func() time.Time { return now }
+		})
+		if r := do(t, srv, request{path: "/hooks/gh/api", body: "x", unsigned: true}); r.status != want || r.body != "" {
+			t.Errorf("after %v: %+v", took, r)
+		}
 	}
 }
