@@ -130,6 +130,3 @@ func (a *automaton) find(text string, hit func(id int32)) {
 		}
 	}
 }
-
-// size is the memory of the table, in bytes.
-func (a *automaton) size() int { return 4 * (len(a.next) + 2*len(a.found) + len(a.also)) }

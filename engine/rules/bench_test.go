@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,15 @@ func manyRules(b *testing.B, n int) *rules.Set {
 			lines = append(lines, on("command", "command", fmt.Sprintf("/c%d", i)))
 		}
 	}
-	return set(b, lines...)
+	dir := b.TempDir()
+	for i := 0; i < n; i += 1000 {
+		write(b, dir, fmt.Sprintf("f%d.fake", i), strings.Join(lines[i:min(i+1000, n)], "\n"))
+	}
+	s, report := load(b, newLoader(b, dir))
+	if report.Errors > 0 {
+		b.Fatal(report.Files[0].Errors)
+	}
+	return s
 }
 
 func BenchmarkMatch(b *testing.B) {

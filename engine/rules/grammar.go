@@ -59,7 +59,7 @@ func ParseGrammar(text string) (*Grammar, error) {
 		}
 		switch {
 		case rest:
-			return nil, fmt.Errorf("nothing can follow an argument with ...")
+			return nil, fmt.Errorf("%s cannot follow an argument that takes the rest of the line", part)
 		case optional && w.must:
 			return nil, fmt.Errorf("%s cannot follow an optional argument", part)
 		}

@@ -326,3 +326,37 @@ func TestContinuousChangeDelaysNoOtherFile(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// TestPollingSeesWhatIsNotNotified begins without any directory to watch.
+func TestPollingSeesWhatIsNotNotified(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
+	l := rules.NewLoader(rules.LoaderOptions{
+		Dirs: []string{dir}, Pool: newPool(t), Languages: map[string]string{".fake": "fake"}, Poll: 20 * time.Millisecond,
+	})
+	load(t, l)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- l.Watch(ctx) }()
+	write(t, dir, "a.fake", say("a"))
+	eventually(t, "the file", func() bool { return ids(l.Current()) == "a.fake:a" })
+	cancel()
+	must(t, <-done)
+}
+
+// TestWriterThatNeverCloses writes a file whole and keeps it open: waiting for
+// it has an end.
+func TestWriterThatNeverCloses(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for seconds")
+	}
+	dir := t.TempDir()
+	l := watched(t, dir)
+	f, err := os.Create(filepath.Join(dir, "a.fake"))
+	must(t, err)
+	defer f.Close()
+	_, err = f.WriteString(say("a"))
+	must(t, err)
+	eventually(t, "the file", func() bool { return ids(l.Current()) == "a.fake:a" })
+}
