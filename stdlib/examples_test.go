@@ -83,7 +83,7 @@ func runExample(t *testing.T, lang *star.Language, b *runtime.Builtin, e runtime
 	if r.Err != nil {
 		t.Fatalf("%s\n%v", e.Star, r.Err.Detail())
 	}
-	var got runtime.Value = r.Return
+	got := r.Return
 	if len(r.Effects) > 0 {
 		got = runtime.NewDict("effect", r.Effects[0].Kind, "args", r.Effects[0].Args)
 	} else if b.Purity == runtime.Asks && b.Name != "hash.hmac" {

@@ -8,11 +8,15 @@ import (
 
 func utc(unix int64) string { return gotime.Unix(unix, 0).UTC().Format("2006-01-02 15:04 UTC") }
 
+// mdTarget is what a link may lead to: a target such as !channel would become
+// a mention.
+const mdTarget = `((?i:https?://|mailto:|tel:|slack://)[^()\s|]+)`
+
 var (
 	mdHeading = regexp.MustCompile(`^ {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*$`)
 	mdBullet  = regexp.MustCompile(`^([ \t]*)[-*+][ \t]+(.*)$`)
-	mdImage   = regexp.MustCompile(`!\[([^\]\n]*)\]\(([^()\s]+)(?:[ \t]+"[^"\n]*")?\)`)
-	mdLink    = regexp.MustCompile(`\[([^\]\n]+)\]\(([^()\s]+)(?:[ \t]+"[^"\n]*")?\)`)
+	mdImage   = regexp.MustCompile(`!\[([^\]\n]*)\]\(` + mdTarget + `(?:[ \t]+"[^"\n]*")?\)`)
+	mdLink    = regexp.MustCompile(`\[([^\]\n]+)\]\(` + mdTarget + `(?:[ \t]+"[^"\n]*")?\)`)
 	mdBold    = regexp.MustCompile(`\*\*([^*\n]+)\*\*|__([^_\n]+)__`)
 	mdItalic  = regexp.MustCompile(`\*([^*\s](?:[^*\n]*[^*\s])?)\*`)
 	mdStrike  = regexp.MustCompile(`~~([^~\n]+)~~`)

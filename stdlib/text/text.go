@@ -10,7 +10,6 @@
 package text
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,17 +55,23 @@ func onText(f func(string) string) fn {
 	return func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) { return f(a.Text("text")), nil }
 }
 
-// maxMarkup bounds what goes through regular expressions, in one call that
+// maxMessage bounds what takes tens of nanoseconds for a byte, in one call that
 // nobody can interrupt: 64 KiB take some 20 ms. Slack's messages are shorter.
-const maxMarkup = 64 << 10
+const maxMessage = 64 << 10
+
+// message returns the argument text, bounded and charged at perByte steps.
+func message(x *runtime.Context, a *runtime.Args, perByte int) (string, error) {
+	s := a.Text("text")
+	if len(s) > maxMessage {
+		return "", declare.Hint("", "%s: text has %d bytes, the limit is %d", a.Builtin.Name, len(s), maxMessage)
+	}
+	return s, declare.Charge(x, perByte*len(s))
+}
 
 func onMarkup(f func(string) string) fn {
 	return func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-		s := a.Text("text")
-		if len(s) > maxMarkup {
-			return nil, declare.Hint("", "%s: text has %d bytes, the limit is %d", a.Builtin.Name, len(s), maxMarkup)
-		}
-		if err := declare.Charge(x, 8*len(s)); err != nil {
+		s, err := message(x, a, 8)
+		if err != nil {
 			return nil, err
 		}
 		return f(s), nil
@@ -129,7 +134,7 @@ func shaping() []*runtime.Builtin {
 			runtime.Example{Star: `text.truncate("hello world", 6)`, Want: `"hello…"`},
 			runtime.Example{Star: `text.truncate("hello", 5)`, Want: `"hello"`}),
 		function("split_args", "Cut a command line into words, as people type them in Slack.", "list of strings", []runtime.Param{
-			textParam, declare.Key("strict", runtime.TBool, false, "A quote that is not closed is an error, not a character."),
+			declare.Arg("text", runtime.TString, "The line, at most 64 KiB."), declare.Key("strict", runtime.TBool, false, "A quote that is not closed is an error, not a character."),
 		}, splitArgs,
 			runtime.Example{Star: `text.split_args("deploy \"my app\" —force it's")`, Want: `["deploy","my app","--force","it's"]`},
 			runtime.Example{Star: `text.split_args("a \"b c")`, Want: `["a","\"b","c"]`},
@@ -324,15 +329,13 @@ func Slug(s string, n int) string {
 }
 
 func splitArgs(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-	words, err := SplitArgs(a.Text("text"), a.Bool("strict", false))
+	s, err := message(x, a, 4)
 	if err != nil {
-		return nil, declare.Hint("", "text.split_args: %v", err)
-	}
-	if err := declare.Charge(x, len(words)); err != nil {
 		return nil, err
 	}
-	if len(words) > declare.MaxList {
-		return nil, fmt.Errorf("text.split_args: %d words are too many", len(words))
+	words, err := SplitArgs(s, a.Bool("strict", false))
+	if err != nil {
+		return nil, declare.Hint("", "text.split_args: %v", err)
 	}
 	out := make(runtime.List, len(words))
 	for i, w := range words {
