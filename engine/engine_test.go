@@ -190,3 +190,19 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// waitBuiltin is probe.wait: an effect that takes its time.
+func waitBuiltin(d time.Duration) engine.Builtin {
+	return engine.Builtin{
+		Name: "probe.wait", Doc: "Wait.", Idempotent: true,
+		Params: []runtime.Param{{Name: "key", Type: runtime.TString, Doc: "Anything."}},
+		Do: func(ctx context.Context, _ *door.Run, _ *runtime.Dict) (runtime.Value, error) {
+			select {
+			case <-time.After(d):
+				return runtime.NewDict("ok", true), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -181,7 +182,7 @@ func (i inspector) Run(t dispatch.RunTrace) {
 	}
 	for _, e := range t.Effects {
 		out.Effects = append(out.Effects, sim.EffectTrace{
-			Step: e.Step, Kind: e.Kind, Args: e.Args, Result: e.Result, Ms: float64(e.Took.Microseconds()) / 1000,
+			Step: e.Step, Kind: e.Kind, Args: asJSON(e.Args), Result: asJSON(e.Result), Ms: float64(e.Took.Microseconds()) / 1000,
 		})
 	}
 	for _, l := range t.Logs {
@@ -189,4 +190,13 @@ func (i inspector) Run(t dispatch.RunTrace) {
 		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: text})
 	}
 	i.slack.TraceRun(out)
+}
+
+// asJSON passes JSON on, and quotes what is none (the text of an error).
+func asJSON(text string) json.RawMessage {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	b, _ := json.Marshal(text)
+	return b
 }

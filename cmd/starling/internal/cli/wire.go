@@ -37,7 +37,7 @@ func (c *command) pool(cfg *config.Config, log *slog.Logger) func(runtime.Host) 
 			if err != nil {
 				return nil, err
 			}
-			return runtime.NewLocal(langs, runtime.LocalOptions{Parallel: cfg.Workers, Limits: limits}), nil
+			return runtime.NewLocal(langs, runtime.LocalOptions{Parallel: cfg.Workers}), nil
 		}
 		exe, err := c.env.Executable()
 		if err != nil {
