@@ -1,5 +1,7 @@
 package event
 
+import "sync"
+
 // arena gathers the texts of an event and turns them into one string, of which
 // the fields are parts: one allocation instead of one per field, and nothing
 // left that refers to the request's buffer.
@@ -8,6 +10,9 @@ type arena struct {
 	dst []*string
 	end []int
 }
+
+// arenas are kept for Decode; a parser has its own.
+var arenas = sync.Pool{New: func() any { return new(arena) }}
 
 // put arranges that *dst becomes a copy of b at the next flush.
 func (a *arena) put(dst *string, b []byte) {
@@ -37,7 +42,7 @@ func (a *arena) flush() {
 // drop empties the arena without filling anything. Buffers that one large
 // event has blown up are given back.
 func (a *arena) drop() {
-	clear(a.dst)
+	clear(a.dst) // or the pool would keep events alive
 	a.dst, a.end, a.buf = a.dst[:0], a.end[:0], a.buf[:0]
 	if cap(a.buf) > 64<<10 {
 		a.buf = nil

@@ -216,7 +216,9 @@ func Decode(b []byte) (*Event, error) {
 		d.Fail("unknown event version %d", v)
 	}
 	e := &Event{}
-	var texts arena
+	texts := arenas.Get().(*arena)
+	defer arenas.Put(texts)
+	defer texts.drop()
 	for _, s := range e.texts() {
 		texts.put(s, d.Bytes())
 	}
