@@ -7,12 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// closers are the quotes that end what a quote began. Phones and word
-// processors turn straight quotes into curly ones, and not always in pairs.
-var closers = map[rune]string{
-	'"': "\"", '\'': "'",
-	'“': "”“\"", '”': "”\"", '„': "“”\"", '«': "»", '»': "«",
-	'‘': "’‘'", '’': "’'", '‚': "‘’'",
+// closers are the quotes that end what a quote began, "" if r is none. Phones
+// and word processors turn straight quotes into curly ones, and not always in
+// pairs.
+func closers(r rune) string {
+	switch r {
+	case '"':
+		return "\""
+	case '\'':
+		return "'"
+	case '“':
+		return "”“\""
+	case '”':
+		return "”\""
+	case '„':
+		return "“”\""
+	case '«':
+		return "»"
+	case '»':
+		return "«"
+	case '‘':
+		return "’‘'"
+	case '’':
+		return "’'"
+	case '‚':
+		return "‘’'"
+	}
+	return ""
 }
 
 // SplitArgs cuts a command line into words at white space. Quotes, straight or
@@ -62,8 +83,8 @@ func (c *cutter) word(s string) (word, rest string, err error) {
 			b.WriteString(s[n : n+m])
 			s, quotable = s[n+m:], false
 			continue
-		case quotable && closers[r] != "" && !c.hopeless[r]:
-			inner, after, ok := quoted(s[n:], closers[r])
+		case quotable && closers(r) != "" && !c.hopeless[r]:
+			inner, after, ok := quoted(s[n:], closers(r))
 			if ok {
 				b.WriteString(inner)
 				s, quotable = after, false
@@ -99,7 +120,7 @@ func cutLongDash(s string) (string, bool) {
 // escapes tells whether a backslash before s means something.
 func escapes(s string) bool {
 	r, n := utf8.DecodeRuneInString(s)
-	return n > 0 && (r == '\\' || r == ' ' || closers[r] != "")
+	return n > 0 && (r == '\\' || r == ' ' || closers(r) != "")
 }
 
 // quoted reads up to the first of the closing quotes that ends a word.

@@ -10,14 +10,16 @@ import (
 // maxFormat bounds patterns and the texts they are tried on.
 const maxFormat = 256
 
+// layouts are Go's words for those directives that it has.
+var layouts = [128]string{
+	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM", 'y': "06", 'j': "002",
+	'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'z': "-0700", 'Z': "MST", 'F': "2006-01-02", 'T': "15:04:05",
+}
+
 // Format writes t by a strftime pattern.
 func Format(t gotime.Time, format string) (string, error) {
 	if len(format) > maxFormat {
 		return "", fmt.Errorf("the pattern has %d bytes, the limit is %d", len(format), maxFormat)
-	}
-	layouts := map[byte]string{
-		'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM", 'y': "06", 'j': "002",
-		'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'z': "-0700", 'Z': "MST", 'F': "2006-01-02", 'T': "15:04:05",
 	}
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {
@@ -42,7 +44,7 @@ func Format(t gotime.Time, format string) (string, error) {
 		case format[i] == 'V':
 			_, week := t.ISOWeek()
 			fmt.Fprintf(&b, "%02d", week)
-		case layouts[format[i]] != "":
+		case layouts[format[i]&127] != "" && format[i] < 128:
 			b.WriteString(t.Format(layouts[format[i]]))
 		default:
 			return "", fmt.Errorf("the pattern has %%%c, which means nothing", format[i])
