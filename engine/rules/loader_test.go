@@ -360,3 +360,30 @@ func TestErrorRulesAreApart(t *testing.T) {
 		t.Errorf("matched %q", got)
 	}
 }
+
+func TestFirstLoadRefusesTheNewerOfTwo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.fake", on("command", "command", "/x", "name", "a"))
+	write(t, dir, "b.fake", on("command", "command", "/x", "name", "b"))
+	old := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(filepath.Join(dir, "b.fake"), old, old))
+	s, report := load(t, newLoader(t, dir))
+	if ids(s) != "b.fake:b" || len(status(t, report, "a.fake").Errors) != 1 {
+		t.Errorf("rules %q, want those of the older file, as before a restart", ids(s))
+	}
+}
+
+func TestChangeWithinOneTickIsSeen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := newLoader(t, dir)
+	now := time.Now()
+	for _, name := range []string{"one", "two"} { // same size, same time, same inode
+		write(t, dir, "a.fake", say(name))
+		must(t, os.Chtimes(filepath.Join(dir, "a.fake"), now, now))
+		if s, _ := load(t, l); ids(s) != "a.fake:"+name {
+			t.Errorf("rules %q, want %s", ids(s), name)
+		}
+	}
+}
