@@ -381,8 +381,8 @@ func TestParsedEventsOwnTheirMemory(t *testing.T) {
 			b[i] = 'X'
 		}
 		for range 5 { // the pooled buffers too
-			parse(t, envelope(`{"type":"app_mention","channel":"XXXX","text":"XXXXXXXXXX","ts":"9.9"}`))
-			parse(t, "command=XXXXXXXX&text=XXXXXXXXXX")
+			parse(t, envelope(`{"type":"app_mention","channel":"ZZZZ","text":"ZZZZZZZZZZ","ts":"9.9"}`))
+			parse(t, "command=ZZZZZZZZ&text=ZZZZZZZZZZ")
 		}
 		if after := asJSON(t, e); after != before {
 			t.Errorf("changed:\n%s\n%s", before, after)

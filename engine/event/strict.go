@@ -212,7 +212,7 @@ func (s *scanner) escape() error {
 	return s.fault("bad escape")
 }
 
-// hex4 reads the \uXXXX at byte i.
+// hex4 reads the \u and four digits at byte i.
 func (s *scanner) hex4(i int) (r rune, ok bool) {
 	if i+6 > len(s.b) || s.b[i] != '\\' || s.b[i+1] != 'u' {
 		return 0, false
