@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,10 @@ type lane struct {
 	trimAt  int64 // the total at which to look for something to purge
 	pressed bool  // the stream was full: keep nothing that is settled
 }
+
+// groupPinned is the largest group that the body of a waiting event may keep in
+// memory as a whole; bodies of larger ones are copied out.
+const groupPinned = 64 << 10
 
 // laneMark says how many bytes the lane had seen when seq was stored.
 type laneMark struct {
@@ -293,6 +298,9 @@ func (l *lane) index(g *group, seq uint64) {
 			continue
 		}
 		e.body = g.buf[g.ends[i]-g.sizes[i] : g.ends[i] : g.ends[i]]
+		if len(g.buf) > groupPinned {
+			e.body = slices.Clone(e.body)
+		}
 		c.admit(e)
 	}
 	l.settleLow()

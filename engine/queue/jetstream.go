@@ -252,7 +252,8 @@ func (s *JetStream) Stats() Stats {
 	return st
 }
 
-// Close implements Store.
+// Close implements Store. While the disk takes no journal it waits for as long
+// as ctx lasts; what is not written then is delivered again at the next start.
 func (s *JetStream) Close(ctx context.Context) error {
 	s.closing.Do(func() {
 		s.stop()

@@ -131,6 +131,11 @@ func (t *memTable) put(_ context.Context, key string, data []byte, mark string, 
 		return 0, errConflict
 	}
 	t.rev++
+	if t.rev%1024 == 0 { // nobody may ever ask for what has expired
+		for k := range t.rows {
+			t.live(k)
+		}
+	}
 	n := memRow{row: row{key: key, data: data, mark: mark, rev: t.rev, at: t.now()}}
 	if ttl > 0 {
 		n.until = n.at.Add(ttl)

@@ -19,6 +19,18 @@
 //   - Append returns nil only when the entries are on disk, and never succeeds
 //     for a consumer that has lost its shard (ErrFenced).
 //
+// Reading order: Store and Delivery (queue.go), core (core.go) with its lanes
+// (intake.go), shards (journal.go) and index (index.go), what a start does
+// (rebuild.go) and what is thrown away when (trim.go). Memory and JetStream are
+// this core on different logs and tables (log.go): slices, or streams of a
+// server (stream.go, table.go), embedded (server.go) or shared with other
+// processes (lease.go).
+//
+// An event is delivered again only after a crash, a take-over or a new call of
+// Consume; each counts as an attempt. Under shared servers a process knows the
+// ids it has stored itself and those of the shards it owns: an id that came in
+// through two processes may be accepted by both, and is delivered once.
+//
 // The package does not look into event bodies or journal entries.
 package queue
 
