@@ -25,7 +25,8 @@ type log interface {
 	append(ctx context.Context, data []byte, fence bool, expect uint64) (uint64, error)
 	// get returns one message or ErrNotFound.
 	get(ctx context.Context, seq uint64) (message, error)
-	// scan calls f for the messages from..to in order. f keeps what it is given.
+	// scan calls f for the messages from..to in order. f keeps what it is given;
+	// the time may be left out.
 	scan(ctx context.Context, from, to uint64, f func(message) error) error
 	// bounds returns the first and last sequence (last+1, last if empty).
 	bounds(ctx context.Context) (first, last uint64, bytes int64, err error)

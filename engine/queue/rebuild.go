@@ -52,12 +52,16 @@ func (sh *shard) readJournal(ctx context.Context) error {
 	sh.byPlace = make(map[place]*event)
 	sh.head = last
 	began := make(map[place]uint64) // carries without an end so far
+	at := int64(0)                  // newest time the journal itself speaks of
 	err = sh.log.scan(ctx, first, last, func(m message) error {
 		sh.total += int64(len(m.data))
 		if n := sh.marks.len(); n == 0 || sh.total-sh.marks.all()[n-1].total >= 1<<16 {
-			sh.marks.push(pageMark{seq: m.seq, total: sh.total, at: m.at.UnixNano()})
+			sh.marks.push(pageMark{seq: m.seq, total: sh.total, at: at})
 		}
-		return decodePage(m.data, func(it *item) { sh.readItem(m.seq, it, began) })
+		return decodePage(m.data, func(it *item) {
+			at = max(at, it.stored, it.settled)
+			sh.readItem(m.seq, it, began)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("read journal of shard %d: %w", sh.k, err)
