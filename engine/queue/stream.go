@@ -203,6 +203,9 @@ func (s *streamLog) scanPart(ctx context.Context, from, to uint64, f func(messag
 	if err != nil {
 		return from, err
 	}
+	if len(msgs) == 0 && last == to && !s.leader {
+		return to + 1, nil // the only copy has lost its end
+	}
 	for i, m := range msgs {
 		if m.seq == 0 {
 			m.seq = from + uint64(i)
@@ -247,7 +250,9 @@ func (s *streamLog) stretch(ctx context.Context, from, to uint64, bare bool) (ms
 		case "204": // the end of this batch
 			last, _ = strconv.ParseUint(m.Header.Get("Nats-Last-Sequence"), 10, 64)
 			return msgs, last, nil
-		case "404", "503": // nothing there; a leader is being elected
+		case "404": // nothing there
+			return nil, to, nil
+		case "503": // a leader is being elected
 			return nil, 0, nil
 		case "":
 		default:
