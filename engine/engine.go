@@ -61,7 +61,8 @@ type Options struct {
 	Listener, Admin net.Listener
 	// Inspector is told of every event and run; may be nil.
 	Inspector dispatch.Inspector
-	// OnRules is told of the rules in force whenever they change; may be nil.
+	// OnRules is told of the rules in force whenever they or the errors of
+	// rule files change; may be nil.
 	OnRules func(*rules.Set, *rules.Report)
 	// Drain is how long Run waits for runs under way when it ends: 20 s.
 	Drain   time.Duration
@@ -195,6 +196,9 @@ func (e *Engine) newLoader() *rules.Loader {
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: c.Rules, Pool: e.pool, Languages: e.o.Exts, Library: e.o.Scripts, Config: cfg,
 		Limits: c.Limits.Runtime(), Logger: e.log, Metrics: e.metrics, Names: e.known,
+		// More than there are processors: a pool of processes is asked ahead,
+		// so that no worker waits for the next file.
+		Parallel: 32,
 	})
 }
 
@@ -311,7 +315,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // a directory without a single rule that loads is reported by readyz.
 func (e *Engine) load(ctx context.Context) error {
 	if e.o.OnRules != nil {
-		e.loader.OnSwap(func(_, set *rules.Set) { e.o.OnRules(set, e.loader.Report()) })
+		e.loader.OnReport(func(rep *rules.Report) { e.o.OnRules(e.loader.Current(), rep) })
 	}
 	if _, _, err := e.loader.Load(ctx); err != nil {
 		return fmt.Errorf("load rules: %w", err)

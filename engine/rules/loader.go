@@ -61,6 +61,7 @@ type Loader struct {
 	scripts map[string]*script
 	waiting map[string]time.Time // unstable files: since when
 	onSwap  []func(old, new *Set)
+	onNews  []func(*Report)
 }
 
 // script is the state of one rule file.
@@ -119,6 +120,15 @@ func (l *Loader) OnSwap(f func(old, new *Set)) {
 	l.onSwap = append(l.onSwap, f)
 }
 
+// OnReport registers a function that is called when a load found anything
+// new: other rules, other errors, or errors that have gone; after the functions
+// of OnSwap, one call at a time. It must not call the loader's Load or Reload.
+func (l *Loader) OnReport(f func(*Report)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onNews = append(l.onNews, f)
+}
+
 // Load brings the Set in step with the directories: new and changed scripts
 // are compiled beside the running ones, then all is swapped at once. What is
 // wrong with single files is in the Report; their previous versions keep
@@ -159,12 +169,17 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	}
 	report := l.newReport(t, start)
 	report.Changed = changed
-	l.report.Store(report)
+	before := l.report.Swap(report)
 	l.wantVersions()
-	l.tell(report, len(fresh))
+	news := l.tell(report, len(fresh)) || changed || report.Errors != before.Errors
 	if changed {
 		for _, f := range l.onSwap {
 			f(old, set)
+		}
+	}
+	if news {
+		for _, f := range l.onNews {
+			f(report)
 		}
 	}
 	l.sweep()

@@ -2,9 +2,11 @@ package rules_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +241,53 @@ func TestConflictBetweenFilesRefusesTheNewest(t *testing.T) {
 	}
 	if s, report = load(t, l); ids(s) != "a.fake:az m.fake:mm n.fake:nx" || report.Errors != 0 {
 		t.Errorf("obstacle gone: rules %q, %d errors", ids(s), report.Errors)
+	}
+}
+
+// Whoever shows the rules hears of a broken file at once, though the rules in
+// force stay the same.
+func TestNewsIsToldOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := newLoader(t, dir)
+	var told []string
+	l.OnReport(func(r *rules.Report) { told = append(told, fmt.Sprint(r.Rules, " rules ", r.Errors, " errors")) })
+	write(t, dir, "a.fake", say("one"))
+	load(t, l)
+	load(t, l) // nothing new
+	write(t, dir, "a.fake", "broken\n")
+	load(t, l)
+	load(t, l)
+	write(t, dir, "a.fake", "broken\nin another way\n")
+	load(t, l)
+	write(t, dir, "b.fake", "broken\n")
+	load(t, l)
+	if err := os.Remove(filepath.Join(dir, "b.fake")); err != nil {
+		t.Fatal(err)
+	}
+	load(t, l)
+	want := []string{"1 rules 0 errors", "1 rules 1 errors", "1 rules 1 errors", "1 rules 2 errors", "1 rules 1 errors"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestReportAsJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.fake", "broken\n")
+	_, report := load(t, newLoader(t, dir, filepath.Join(dir, "missing")))
+	b, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"files":[{"path":"a.fake"`, `"errors":1`, `"rules":0`, `"dur_ms":`, `"problems":["`, `missing`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in %s", want, b)
+		}
+	}
+	if regexp.MustCompile(`"[A-Z]\w*":`).Match(b) {
+		t.Errorf("keys are not in lower case: %s", b)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -11,18 +12,35 @@ import (
 // Report says what a load found, file by file. It is immutable.
 type Report struct {
 	// Files are the rule files, sorted by path.
-	Files []FileStatus
+	Files []FileStatus `json:"files"`
 	// Problems are those of whole directories.
-	Problems []error
+	Problems []error `json:"-"`
 	// Rules and Slow count what runs; Errors the files whose newest version
 	// does not.
-	Rules, Slow, Errors int
+	Rules  int `json:"rules"`
+	Slow   int `json:"slow"`
+	Errors int `json:"errors"`
 	// Changed tells whether the rules in force are others than before.
-	Changed bool
+	Changed bool `json:"changed"`
 	// Pending are files that were being written and will be looked at again.
-	Pending []string
-	Loaded  time.Time
-	Took    time.Duration
+	Pending []string      `json:"pending,omitempty"`
+	Loaded  time.Time     `json:"loaded"`
+	Took    time.Duration `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler: the fields, with problems as texts
+// and the time that the load took as dur_ms.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	type fields Report
+	problems := make([]string, len(r.Problems))
+	for i, err := range r.Problems {
+		problems[i] = err.Error()
+	}
+	return json.Marshal(struct {
+		*fields
+		Problems []string `json:"problems,omitempty"`
+		Ms       float64  `json:"dur_ms"`
+	}{(*fields)(r), problems, float64(r.Took.Microseconds()) / 1000})
 }
 
 // FileStatus is the state of one rule file.
@@ -69,8 +87,9 @@ func (l *Loader) newReport(t *tree, start time.Time) *Report {
 }
 
 // tell writes the log and the metrics of a load in which so many scripts were
-// compiled. An error is logged once.
-func (l *Loader) tell(r *Report, fresh int) {
+// compiled. An error is logged once. It reports whether a file's errors are
+// others than those told last.
+func (l *Loader) tell(r *Report, fresh int) (news bool) {
 	m := l.opts.Metrics
 	m.Rules.Set(float64(r.Rules))
 	m.SlowRules.Set(float64(r.Slow))
@@ -84,7 +103,7 @@ func (l *Loader) tell(r *Report, fresh int) {
 		if text == s.told {
 			continue
 		}
-		s.told = text
+		s.told, news = text, true
 		if text != "" {
 			outcome = "error"
 			l.opts.Logger.Error("rule file has an error", "file", f.Path, "previous_version_runs", f.Previous, "err", f.Errors)
@@ -94,7 +113,7 @@ func (l *Loader) tell(r *Report, fresh int) {
 		m.Reloads.WithLabelValues(outcome).Inc()
 	}
 	if !r.Changed {
-		return
+		return news
 	}
 	l.opts.Logger.Info("rules loaded", "files", len(r.Files), "rules", r.Rules, "errors", r.Errors, "dur_ms", float64(r.Took.Microseconds())/1000)
 	if r.Slow > 0 {
@@ -104,4 +123,5 @@ func (l *Loader) tell(r *Report, fresh int) {
 		}
 		l.opts.Logger.Debug("rules without a literal text are tried on every message", "count", r.Slow, "rules", ids)
 	}
+	return news
 }
