@@ -246,12 +246,14 @@ func TestAFileDroppedIsLiveAndABrokenOneKeepsThePrevious(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"m.star": `on.message(".", lambda e: probe.see(at = "one"))`}, nil)
 	r.write("m.star", `on.message(".", lambda e: probe.see(at = "two"))`)
+	sent := 0
 	say := func(want string) {
 		t.Helper()
-		for i, deadline := 0, time.Now().Add(10*time.Second); ; i++ {
+		for deadline := time.Now().Add(10 * time.Second); ; sent++ {
 			n := len(r.all())
-			r.send("/slack/events", jsonBody, message(fmt.Sprint(want, i), "x"))
+			r.send("/slack/events", jsonBody, message(fmt.Sprint("n", sent), "x"))
 			if got := texts(r.wait(n + 1)); got[n] == want {
+				sent++
 				return
 			} else if time.Now().After(deadline) {
 				t.Fatalf("got %q, want %q", got[n], want)

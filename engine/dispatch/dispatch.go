@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -239,8 +240,10 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event) {
 	set := d.Rules.Current()
 	matches := d.claim(del, e, set.Match(e, nil))
 	d.trace(set, e)
+	if !slices.ContainsFunc(matches, func(m rules.Match) bool { return m.Rule.Answers }) {
+		d.unanswered(e)
+	}
 	if len(matches) == 0 {
-		d.unmatched(e)
 		del.Settle()
 		return
 	}
@@ -340,8 +343,8 @@ func (d *Dispatcher) bury(del queue.Delivery, reason string) {
 	d.Logger.Error("event is dead", "event_id", del.ID(), "reason", reason)
 }
 
-// unmatched answers an event that no rule wanted.
-func (d *Dispatcher) unmatched(e *event.Event) {
+// unanswered answers an event that no rule will answer.
+func (d *Dispatcher) unanswered(e *event.Event) {
 	if !e.Answered() {
 		return
 	}
