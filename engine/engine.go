@@ -84,7 +84,8 @@ type Engine struct {
 	disp    *dispatch.Dispatcher
 	server  *ingress.Server
 	admin   *ingress.Admin
-	loaded  atomic.Bool
+	loaded  atomic.Bool // a rule has been in force
+	ending  atomic.Bool
 	self    atomic.Pointer[slackapi.Identity]
 	started chan struct{}
 	close   sync.Once
@@ -272,19 +273,24 @@ func (e *Engine) Report() *rules.Report { return e.loader.Report() }
 func (e *Engine) Run(ctx context.Context) error {
 	base := context.WithoutCancel(ctx)
 	defer e.shut(base)
-	if err := e.load(ctx); err != nil {
-		return err
-	}
 	var parts group
 	serving, stopServing := context.WithCancel(base)
 	defer stopServing()
 	consuming, stopConsuming := context.WithCancel(base)
 	defer stopConsuming()
-	failed := make(chan error, 4)
-	parts.start(failed, "serve", func() error { return e.server.Run(serving) })
+	// Operators can ask while rules load and while runs are finished.
+	operating, stopOperating := context.WithCancel(base)
+	defer stopOperating()
+	failed := make(chan error, 8)
 	if e.admin != nil {
-		parts.start(failed, "serve admin", func() error { return e.admin.Run(consuming) })
+		parts.start(failed, "serve admin", func() error { return e.admin.Run(operating) })
 	}
+	if err := e.load(ctx); err != nil {
+		stopOperating()
+		parts.wait()
+		return err
+	}
+	parts.start(failed, "serve", func() error { return e.server.Run(serving) })
 	parts.start(failed, "watch rules", func() error { return e.loader.Watch(serving) })
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
@@ -301,33 +307,49 @@ func (e *Engine) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	e.ending.Store(true)
 	e.server.Drain()
 	stopServing()
 	stopDispatch := context.AfterFunc(serving, stopConsuming)
 	defer stopDispatch()
 	<-dispatched
 	stopConsuming()
+	stopOperating()
 	parts.wait()
 	return err
 }
 
 // load reads the rules. Broken files do not keep the others from running, but
-// a directory without a single rule that loads is reported by readyz.
+// a start without a single rule is reported by readyz until there is one.
 func (e *Engine) load(ctx context.Context) error {
 	if e.o.OnRules != nil {
 		e.loader.OnReport(func(rep *rules.Report) { e.o.OnRules(e.loader.Current(), rep) })
 	}
+	e.loader.OnSwap(func(_, set *rules.Set) {
+		if set.Len() > 0 {
+			e.loaded.Store(true)
+		}
+	})
 	if _, _, err := e.loader.Load(ctx); err != nil {
 		return fmt.Errorf("load rules: %w", err)
 	}
-	e.loaded.Store(true)
 	return nil
 }
 
-// ready is nil, or why no events are taken now.
+// ready is nil, or why no events should be sent here now.
 func (e *Engine) ready() error {
+	if e.ending.Load() {
+		return errors.New("draining")
+	}
 	if !e.loaded.Load() {
-		return errors.New("rules are not loaded yet")
+		rep := e.loader.Report()
+		switch {
+		case rep.Loaded.IsZero():
+			return errors.New("rules are not loaded yet")
+		case len(rep.Problems) > 0:
+			return fmt.Errorf("no rules loaded: %w", rep.Problems[0])
+		}
+		return fmt.Errorf("no rules loaded: %d rule files, %d with errors", len(rep.Files), rep.Errors)
 	}
 	if err := e.store.Health(); err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -62,6 +62,7 @@ type Loader struct {
 	waiting map[string]time.Time // unstable files: since when
 	onSwap  []func(old, new *Set)
 	onNews  []func(*Report)
+	told    string // the problems of directories that were logged last
 }
 
 // script is the state of one rule file.
@@ -96,7 +97,7 @@ func NewLoader(o LoaderOptions) *Loader {
 		o.Metrics = metric.New("")
 	}
 	l := &Loader{
-		opts: o, lib: map[string]*text{}, scripts: map[string]*script{}, waiting: map[string]time.Time{},
+		opts: o, told: "[]", lib: map[string]*text{}, scripts: map[string]*script{}, waiting: map[string]time.Time{},
 		versions: versions{held: map[runtime.Digest]*held{}, grace: o.Grace},
 	}
 	l.current.Store(NewSet(nil, o.Names))

@@ -266,7 +266,12 @@ func TestNewsIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	load(t, l)
-	want := []string{"1 rules 0 errors", "1 rules 1 errors", "1 rules 1 errors", "1 rules 2 errors", "1 rules 1 errors"}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	load(t, l) // the directory has gone; its rules go on
+	load(t, l)
+	want := []string{"1 rules 0 errors", "1 rules 1 errors", "1 rules 1 errors", "1 rules 2 errors", "1 rules 1 errors", "1 rules 1 errors"}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

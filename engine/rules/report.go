@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -87,17 +88,20 @@ func (l *Loader) newReport(t *tree, start time.Time) *Report {
 }
 
 // tell writes the log and the metrics of a load in which so many scripts were
-// compiled. An error is logged once. It reports whether a file's errors are
-// others than those told last.
+// compiled. An error is logged once. It reports whether the errors of a file or
+// of the directories are others than those told last.
 func (l *Loader) tell(r *Report, fresh int) (news bool) {
 	m := l.opts.Metrics
 	m.Rules.Set(float64(r.Rules))
 	m.SlowRules.Set(float64(r.Slow))
 	m.FileErrs.Set(float64(r.Errors))
-	for _, err := range r.Problems {
-		l.opts.Logger.Error("rules directory", "err", err)
-	}
 	outcome := "ok"
+	if problems := fmt.Sprint(r.Problems); problems != l.told {
+		l.told, news = problems, true
+		for _, err := range r.Problems {
+			l.opts.Logger.Error("rules directory", "err", err)
+		}
+	}
 	for _, f := range r.Files {
 		s, text := l.scripts[f.Path], f.Errors.Error()
 		if text == s.told {
