@@ -36,7 +36,10 @@ type Local struct {
 	idle   chan struct{} // closed when the pool is closed and nothing runs
 }
 
-var _ Pool = (*Local)(nil)
+var (
+	_ Pool   = (*Local)(nil)
+	_ Queuer = (*Local)(nil)
+)
 
 // NewLocal returns a pool for scripts of the given languages.
 func NewLocal(langs []Language, o LocalOptions) *Local {
@@ -69,6 +72,26 @@ func (l *Local) Run(ctx context.Context, c *Call) (*Reply, error) {
 	if err := l.enter(ctx); err != nil {
 		return nil, err
 	}
+	return l.pass(ctx, c)
+}
+
+// Queue implements Queuer. A place that is free is taken at once, and is held
+// until wait is called and its pass is over.
+func (l *Local) Queue(ctx context.Context, c *Call) (wait func() (*Reply, error)) {
+	turn, err := l.join(ctx)
+	return func() (*Reply, error) {
+		if err == nil {
+			err = l.await(ctx, turn)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return l.pass(ctx, c)
+	}
+}
+
+// pass makes a pass in the place that the caller has, and leaves it.
+func (l *Local) pass(ctx context.Context, c *Call) (*Reply, error) {
 	defer l.leave()
 	r, err := l.exec.Run(ctx, c)
 	if err == nil && r.Status == Failed && ctx.Err() != nil {
@@ -111,31 +134,47 @@ func (l *Local) Close(ctx context.Context) error {
 
 // enter takes a place, after those who came before.
 func (l *Local) enter(ctx context.Context) error {
+	turn, err := l.join(ctx)
+	if err != nil {
+		return err
+	}
+	return l.await(ctx, turn)
+}
+
+// join takes a place if one is free, else the end of the line: then the
+// channel says when it is the caller's turn.
+func (l *Local) join(ctx context.Context) (turn chan struct{}, err error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed {
-		l.mu.Unlock()
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	if l.free > 0 {
 		l.free--
-		l.mu.Unlock()
-		return nil
+		return nil, nil
 	}
 	// A place is handed over by a send; Close closes the channel instead.
-	w := make(chan struct{}, 1)
-	l.queue = append(l.queue, w)
-	l.mu.Unlock()
+	turn = make(chan struct{}, 1)
+	l.queue = append(l.queue, turn)
+	return turn, nil
+}
+
+// await waits for the caller's turn; nil: it is there already.
+func (l *Local) await(ctx context.Context, turn chan struct{}) error {
+	if turn == nil {
+		return nil
+	}
 	select {
-	case _, ok := <-w:
+	case _, ok := <-turn:
 		if !ok {
 			return ErrClosed
 		}
 		return nil
 	case <-ctx.Done():
-		l.abandon(w)
+		l.abandon(turn)
 		return context.Cause(ctx)
 	}
 }

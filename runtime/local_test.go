@@ -222,3 +222,79 @@ func TestLocalCloseWaitsAndRefuses(t *testing.T) {
 		}
 	})
 }
+
+func TestLocalQueueKeepsTheOrderInWhichPlacesWereTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var order []string
+		f := &fake{run: func(_ context.Context, c *runtime.Call) *runtime.Reply {
+			mu.Lock()
+			order = append(order, c.RunID)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return &runtime.Reply{Status: runtime.Done, Return: c.RunID}
+		}}
+		p, d := local(t, f, 1)
+		waits := make([]func() (*runtime.Reply, error), 10)
+		for i := range waits {
+			waits[i] = p.Queue(t.Context(), &runtime.Call{Script: d, RunID: fmt.Sprint(i)})
+		}
+		if s := p.Stats(); s.Busy != 1 || s.Waiting != 9 {
+			t.Errorf("stats: got %+v, want one place taken and nine in line", s)
+		}
+		var wg sync.WaitGroup
+		for i := len(waits) - 1; i >= 0; i-- { // whoever asks first
+			wg.Go(func() {
+				if r, err := waits[i](); err != nil || r.Return != fmt.Sprint(i) {
+					t.Errorf("call %d: got %+v, %v", i, r, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if got := fmt.Sprint(order); got != "[0 1 2 3 4 5 6 7 8 9]" {
+			t.Errorf("started in order %v", got)
+		}
+		if s := p.Stats(); s.Busy != 0 || s.Waiting != 0 {
+			t.Errorf("afterwards: got %+v", s)
+		}
+	})
+}
+
+func TestLocalQueueEndsWithItsContextAndThePool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		f := &fake{run: func(context.Context, *runtime.Call) *runtime.Reply {
+			<-release
+			return &runtime.Reply{Status: runtime.Done}
+		}}
+		p, d := local(t, f, 1)
+		first := p.Queue(t.Context(), &runtime.Call{Script: d})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := p.Queue(ctx, &runtime.Call{Script: d})
+		late := p.Queue(t.Context(), &runtime.Call{Script: d})
+		why := errors.New("gone away")
+		cancel(why)
+		if _, err := gone(); !errors.Is(err, why) {
+			t.Errorf("got %v, want the cause", err)
+		}
+		if _, err := p.Queue(ctx, &runtime.Call{Script: d})(); !errors.Is(err, why) {
+			t.Errorf("with an ended context: got %v, want the cause", err)
+		}
+		go func() { time.Sleep(time.Second); close(release) }()
+		if _, err := first(); err != nil {
+			t.Error(err)
+		}
+		if _, err := late(); err != nil {
+			t.Errorf("the place of the one that left is lost: %v", err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.Queue(t.Context(), &runtime.Call{Script: d})(); !errors.Is(err, runtime.ErrClosed) {
+			t.Errorf("after close: got %v", err)
+		}
+	})
+}

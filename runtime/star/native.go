@@ -90,7 +90,7 @@ func fail(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs [
 
 // catch calls a function and returns its value and None, or None and the text
 // of its error. Suspension, limits and divergence pass through: a script must
-// not be able to outlive them.
+// not be able to outlive them. So does abort, which is no error but an answer.
 func catch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	if len(args) == 0 {
 		return nil, &runtime.Error{Kind: runtime.RunError, Msg: "catch: missing argument \"fn\" (function)", Hint: "write catch(fn, argument, …)"}
@@ -101,6 +101,9 @@ func catch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kw
 	}
 	p := passOf(thread)
 	if p.stop != nil || errors.Is(err, suspension{}) {
+		return nil, err
+	}
+	if own, ok := errors.AsType[*runtime.Error](err); ok && own.Kind == runtime.AbortError {
 		return nil, err
 	}
 	if p.doubtful(err) {

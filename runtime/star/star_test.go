@@ -298,3 +298,30 @@ func TestAPassWhoseContextHasEndedDoesNotStart(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+func TestCatchLetsAbortThrough(t *testing.T) {
+	t.Parallel()
+	lib, err := runtime.NewLibrary(runtimetest.Host().Library.All(), []*runtime.Builtin{{
+		Name: "abort", Purity: runtime.Pure,
+		Fn: func(*runtime.Context, *runtime.Args) (runtime.Value, error) {
+			return nil, &runtime.Error{Kind: runtime.AbortError, Status: 404, Msg: "gone"}
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := star.New(runtime.Host{Library: lib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []string{
+		"def h():\n    return catch(abort)\n",
+		"def h():\n    return catch(lambda: catch(lambda: [abort() for _ in range(2)]))\n",
+		"def h():\n    send(\"before\")\n    return catch(lambda: abort())\n",
+	} {
+		r := run(t, l, src, &runtime.Call{})
+		if r.Status != runtime.Failed || r.Err.Kind != runtime.AbortError || r.Err.Status != 404 || r.Err.Msg != "gone" {
+			t.Errorf("%s: got %+v, %+v, want the abort", src, r, r.Err)
+		}
+	}
+}

@@ -50,7 +50,10 @@ type Pool struct {
 	procs   sync.WaitGroup
 }
 
-var _ runtime.Pool = (*Pool)(nil)
+var (
+	_ runtime.Pool   = (*Pool)(nil)
+	_ runtime.Queuer = (*Pool)(nil)
+)
 
 // New starts the workers. It returns when the first is ready, or with an
 // error if it cannot be started.
@@ -124,31 +127,60 @@ func bundleSize(b *runtime.Bundle) int {
 
 // Run makes one pass in a worker, which is sent the script first if it lacks it.
 func (p *Pool) Run(ctx context.Context, c *runtime.Call) (*runtime.Reply, error) {
+	return p.Queue(ctx, c)()
+}
+
+// Queue puts a pass in line, and starts it if a worker is free; the function
+// that it returns waits for the reply, and must be called.
+func (p *Pool) Queue(ctx context.Context, c *runtime.Call) (wait func() (*runtime.Reply, error)) {
+	t, reply, err := p.passTask(c)
+	if t != nil {
+		err = p.queue(ctx, t)
+	}
+	if t == nil || err != nil {
+		return func() (*runtime.Reply, error) { return reply, err }
+	}
+	return func() (*runtime.Reply, error) {
+		if err := p.await(ctx, t); err != nil {
+			return nil, err
+		}
+		return t.reply, nil
+	}
+}
+
+// passTask makes the task of a pass; or the reply or the error that it ends
+// with before it has begun.
+func (p *Pool) passTask(c *runtime.Call) (*task, *runtime.Reply, error) {
 	p.mu.Lock()
 	s, closed := p.scripts[c.Script], p.closed
 	p.mu.Unlock()
 	switch {
 	case closed:
-		return nil, runtime.ErrClosed
+		return nil, nil, runtime.ErrClosed
 	case s == nil:
-		return nil, fmt.Errorf("run %s: %w", c.Script, runtime.ErrUnknownScript)
+		return nil, nil, fmt.Errorf("run %s: %w", c.Script, runtime.ErrUnknownScript)
 	}
 	call := *c
 	call.Limits = fill(c.Limits, p.opt.Limits)
 	t := &task{script: s, call: &call, limits: call.Limits, done: make(chan struct{})}
 	t.frame = appendRun(make([]byte, 0, 192+len(c.Input)), &call)
 	if len(t.frame) > maxRequest {
-		return &runtime.Reply{Status: runtime.Failed, Err: t.scriptError(runtime.LimitError, runtime.LimitMemory,
+		return nil, &runtime.Reply{Status: runtime.Failed, Err: t.scriptError(runtime.LimitError, runtime.LimitMemory,
 			fmt.Sprintf("the event and the results of the run are larger than %d MB together", maxRequest>>20), "")}, nil
 	}
-	if err := p.do(ctx, t); err != nil {
-		return nil, err
-	}
-	return t.reply, nil
+	return t, nil, nil
 }
 
 // do queues the task and waits for its end.
 func (p *Pool) do(ctx context.Context, t *task) error {
+	if err := p.queue(ctx, t); err != nil {
+		return err
+	}
+	return p.await(ctx, t)
+}
+
+// queue gives the task its place in line.
+func (p *Pool) queue(ctx context.Context, t *task) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -161,6 +193,11 @@ func (p *Pool) do(ctx context.Context, t *task) error {
 	batches := p.schedule()
 	p.mu.Unlock()
 	send(batches)
+	return nil
+}
+
+// await waits for the end of a task, or lets go of it with ctx.
+func (p *Pool) await(ctx context.Context, t *task) error {
 	select {
 	case <-t.done:
 		return t.err

@@ -220,6 +220,45 @@ func TestRunsStartInTheOrderOfTheCalls(t *testing.T) {
 	}
 }
 
+func TestQueueKeepsTheOrderInWhichPlacesWereTaken(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 1, Burst: -1})
+	d := load(t, p, "x")
+	call := func(d runtime.Digest, cmd string) *runtime.Call {
+		return &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte(cmd), RunID: "r1"}
+	}
+	ctx, leave := context.WithCancelCause(t.Context())
+	var waits []func() (*runtime.Reply, error)
+	waits = append(waits, p.Queue(t.Context(), call(d, "sleep 100ms")))
+	gone := p.Queue(ctx, call(d, "count"))
+	for range 8 {
+		waits = append(waits, p.Queue(t.Context(), call(d, "count")))
+	}
+	why := errors.New("gone away")
+	leave(why)
+	if _, err := gone(); !errors.Is(err, why) {
+		t.Errorf("got %v, want the cause", err)
+	}
+	var last int64
+	for i := range waits {
+		r, err := waits[i]() // in any order
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			continue
+		}
+		n, _ := r.Return.(int64)
+		if n != last+1 {
+			t.Errorf("pass %d was number %d of its worker, want %d", i, n, last+1)
+		}
+		last = n
+	}
+	if _, err := p.Queue(t.Context(), call(runtime.Digest{9}, "count"))(); !errors.Is(err, runtime.ErrUnknownScript) {
+		t.Errorf("an unknown script: got %v", err)
+	}
+}
+
 func TestCallerThatGoesFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Workers: 1, Burst: -1, Limits: runtime.Limits{Deadline: time.Minute}})
