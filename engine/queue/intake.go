@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	goruntime "runtime"
 	"slices"
 	"time"
 )
@@ -16,21 +15,24 @@ type lane struct {
 	log  log
 
 	// Guarded by core.mu.
-	groups  fifo[*group] // to be written; the last one is open
-	bytes   int64        // in them
-	current *group       // being written
-	running bool
-	company int         // how many events the writer expects together
-	last    uint64      // newest sequence in the index
-	slots   fifo[*slot] // groups not yet purgeable, oldest first
-	low     uint64      // everything below is settled
-	lowKept uint64      // what the journal says low is
-	live    int64       // bytes in slots
-	doubt   bool        // a write had no answer: the stream may hold more
-	held    fifo[laneMark]
-	total   int64 // bytes appended since open, for retention
-	trimAt  int64 // the total at which to look for something to purge
-	pressed bool  // the stream was full: keep nothing that is settled
+	groups   fifo[*group] // to be written; the last one is open
+	bytes    int64        // in them
+	current  *group       // being written
+	running  bool
+	company  int           // how many events the writer expects together
+	want     int           // how many the waiting writer wants to be told of, else 0
+	gathered chan struct{} // tells it, with room for one word
+	patience *time.Timer
+	last     uint64      // newest sequence in the index
+	slots    fifo[*slot] // groups not yet purgeable, oldest first
+	low      uint64      // everything below is settled
+	lowKept  uint64      // what the journal says low is
+	live     int64       // bytes in slots
+	doubt    bool        // a write had no answer: the stream may hold more
+	held     fifo[laneMark]
+	total    int64 // bytes appended since open, for retention
+	trimAt   int64 // the total at which to look for something to purge
+	pressed  bool  // the stream was full: keep nothing that is settled
 }
 
 // groupPinned is the largest group that the body of a waiting event may keep in
@@ -143,6 +145,10 @@ func (l *lane) add(e *event, body []byte, now int64) *group {
 		c.writers.Add(1)
 		go l.write()
 	}
+	if l.want > 0 && (len(g.events) >= l.want || l.groups.len() > 1) {
+		l.want = 0
+		l.gathered <- struct{}{}
+	}
 	return g
 }
 
@@ -205,29 +211,40 @@ func (l *lane) write() {
 	}
 }
 
-// gather waits a moment for company when there was company just before, else
-// groups lock into ones and twos (a lone event never waits). It yields rather
-// than sleeps: timers below a millisecond are not to be had from an idle
-// runtime. Called with mu held, which it gives up meanwhile.
+// gather waits a moment for company when there was company just before: who was
+// answered together comes back together, and what is written one by one costs
+// a flush each. It ends when as many have come, or the window is over; a lone
+// event never waits, and one after many waits once or twice. Called with mu
+// held, which it gives up meanwhile.
 func (l *lane) gather() {
 	c := l.core
-	if c.window <= 0 || l.company < 3 || l.groups.len() != 1 {
+	want := min(l.company, c.group)
+	if c.window <= 0 || want < 3 || l.groups.len() > 1 || c.closed {
 		return
 	}
-	want := min(l.company*3/4, c.group)
-	begin := time.Now()
-	for quiet, seen := 0, 0; quiet < 8; quiet++ {
-		n := len(l.groups.all()[0].events)
-		if n >= want || l.groups.len() != 1 || time.Since(begin) > c.window {
-			return
-		}
-		if n != seen {
-			quiet, seen = 0, n
-		}
-		c.mu.Unlock()
-		goruntime.Gosched()
-		c.mu.Lock()
+	if l.groups.len() == 1 && len(l.groups.front().events) >= want {
+		return
 	}
+	if l.gathered == nil {
+		l.gathered, l.patience = make(chan struct{}, 1), time.NewTimer(c.window)
+	} else {
+		l.patience.Reset(c.window)
+	}
+	l.want = want
+	c.mu.Unlock()
+	select {
+	case <-l.gathered:
+		l.patience.Stop()
+		c.mu.Lock()
+		return
+	case <-l.patience.C:
+	case <-c.stopped:
+	}
+	c.mu.Lock()
+	if l.want == 0 { // both at once
+		<-l.gathered
+	}
+	l.want = 0
 }
 
 // finish ends a write: it indexes the events, moves the group to the next lane

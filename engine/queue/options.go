@@ -20,7 +20,7 @@ type Options struct {
 	// Prefix begins the names of streams and subjects, default "starling".
 	// Letters, digits, "_" and "-".
 	Prefix string
-	// Shards is the number of lanes, default 2 embedded and 8 external. A store
+	// Shards is the number of lanes, default 1 embedded and 8 external. A store
 	// that exists keeps the number it was made with.
 	Shards int
 	// MaxBytes bounds all that is stored, default 4 GiB. One half is for events,
@@ -92,7 +92,7 @@ func (o *Options) complete() error {
 	if o.URL != "" {
 		def(&o.Shards, 8)
 	}
-	def(&o.Shards, 2)
+	def(&o.Shards, 1)
 	if o.Shards < 1 || o.Shards > 64 {
 		faults = append(faults, fmt.Errorf("option Shards: 1 to 64 (got %d)", o.Shards))
 	}

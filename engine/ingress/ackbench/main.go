@@ -17,9 +17,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,18 +40,56 @@ func main() {
 	seconds := flag.Float64("seconds", 3, "length of a measurement in seconds")
 	conns := flag.Int("connections", 32, "keep-alive connections")
 	dir := flag.String("dir", "", "directory for the store (default: a temporary one)")
+	only := flag.String("only", strings.Join(contestants, ","), "contestants, comma-separated; ratios need bare and hmac")
+	profile := flag.String("cpuprofile", "", "write the last contestant's CPU profile to this file")
+	pinned := flag.Bool("pin", len(cores()) > 1, "give contestant and driver a core each (Linux): figures are steadier")
+	core := flag.Int("core", -1, "the contestant's core (internal)")
 	flag.Parse()
+	var err error
 	if *serve != "" {
-		if err := contest(*serve, *dir); err != nil {
-			fmt.Fprintln(os.Stderr, "ackbench:", err)
-			os.Exit(1)
+		err = be(*serve, *dir, *profile, *core)
+	} else {
+		contestants = strings.Split(*only, ",")
+		b := bench{conns: *conns, length: time.Duration(*seconds * float64(time.Second)), dir: *dir, profile: *profile, core: -1}
+		if ids := cores(); *pinned && len(ids) > 1 {
+			b.core = ids[0]
+			err = pin(ids[1])
 		}
-		return
+		if err == nil {
+			err = b.run(*rounds)
+		}
 	}
-	if err := run(*rounds, time.Duration(*seconds*float64(time.Second)), *conns, *dir); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "ackbench:", err)
 		os.Exit(1)
 	}
+}
+
+// be is one contestant, in a process of its own.
+func be(name, dir, profile string, core int) error {
+	if core >= 0 {
+		if err := pin(core); err != nil {
+			return err
+		}
+	}
+	return profiled(profile, func() error { return contest(name, dir) })
+}
+
+// profiled writes a CPU profile of f if a file is named.
+func profiled(file string, f func() error) error {
+	if file == "" {
+		return f()
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return f()
 }
 
 // figure is one measurement of one contestant.
@@ -59,11 +99,20 @@ type figure struct {
 	p50, p99  time.Duration
 }
 
-func run(rounds int, length time.Duration, conns int, dir string) error {
+// bench is how each contestant is measured.
+type bench struct {
+	conns   int
+	length  time.Duration
+	dir     string
+	profile string
+	core    int // the contestant's, or -1
+}
+
+func (b *bench) run(rounds int) error {
 	results := map[string][]figure{}
 	for round := range rounds {
 		for _, name := range contestants {
-			f, err := measure(name, length, conns, dir)
+			f, err := b.measure(name)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
@@ -77,10 +126,17 @@ func run(rounds int, length time.Duration, conns int, dir string) error {
 		cpu := median(fs, func(i int) float64 { return fs[i].cpu })
 		fmt.Printf("%-8s %10.0f %12.1f %14.0f %10.2f %10.2f\n", name,
 			median(fs, func(i int) float64 { return fs[i].perSecond }), cpu, 1e6/cpu,
-			median(fs, func(i int) float64 { return fs[i].cpu / results["bare"][i].cpu }),
-			median(fs, func(i int) float64 { return fs[i].cpu / results["hmac"][i].cpu }))
+			ratio(fs, results["bare"]), ratio(fs, results["hmac"]))
 	}
 	return nil
+}
+
+// ratio is the median of the ratios within each round.
+func ratio(fs, base []figure) float64 {
+	if len(base) != len(fs) {
+		return math.NaN()
+	}
+	return median(fs, func(i int) float64 { return fs[i].cpu / base[i].cpu })
 }
 
 func median(fs []figure, get func(int) float64) float64 {
@@ -93,17 +149,17 @@ func median(fs []figure, get func(int) float64) float64 {
 }
 
 // measure starts a contestant, warms it up, drives it and reads its CPU time.
-func measure(name string, length time.Duration, conns int, dir string) (figure, error) {
+func (b *bench) measure(name string) (figure, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return figure{}, err
 	}
-	data, err := os.MkdirTemp(dir, "ackbench-")
+	data, err := os.MkdirTemp(b.dir, "ackbench-")
 	if err != nil {
 		return figure{}, err
 	}
 	defer os.RemoveAll(data)
-	cmd := exec.Command(self, "-serve", name, "-dir", data)
+	cmd := exec.Command(self, "-serve", name, "-dir", data, "-cpuprofile", b.profile, "-core", strconv.Itoa(b.core))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -122,19 +178,19 @@ func measure(name string, length time.Duration, conns int, dir string) (figure, 
 		return figure{}, fmt.Errorf("start: %w", err)
 	}
 	addr = strings.TrimSpace(addr)
-	d := &driver{addr: addr, conns: conns}
+	d := &driver{addr: addr, conns: b.conns}
 	if _, err := d.drive(time.Second); err != nil {
 		return figure{}, err
 	}
 	before := cpuTime(cmd.Process.Pid)
-	lat, err := d.drive(length)
+	lat, err := d.drive(b.length)
 	if err != nil {
 		return figure{}, err
 	}
 	after := quietCPU(cmd.Process.Pid)
 	slices.Sort(lat)
 	return figure{
-		perSecond: float64(len(lat)) / length.Seconds(),
+		perSecond: float64(len(lat)) / b.length.Seconds(),
 		cpu:       float64((after - before).Microseconds()) / float64(len(lat)),
 		p50:       lat[len(lat)/2],
 		p99:       lat[len(lat)*99/100],

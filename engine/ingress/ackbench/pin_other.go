@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func cores() []int { return nil }
+
+func pin(int) error { return nil }
