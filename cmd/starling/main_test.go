@@ -6,11 +6,16 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/starling-rules/starling/runtime/worker"
 )
 
 var update = flag.Bool("update", false, "write what commands print into the scripts that compare it")
 
 func TestMain(m *testing.M) {
+	if worker.IsChild(os.Args) { // workers are this program, started again
+		main()
+	}
 	testscript.Main(m, map[string]func(){"starling": main})
 }
 

@@ -32,6 +32,9 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// errSaid ends a command that has told already what is wrong.
+var errSaid = errors.New("said already")
+
 // withCode attaches an exit code to an error; nil stays nil.
 func withCode(code int, err error) error {
 	if err == nil {
@@ -60,6 +63,9 @@ func Main(env *Env) int {
 
 // printError shows script and configuration problems whole, others on a line.
 func printError(env *Env, err error) {
+	if errors.Is(err, errSaid) {
+		return
+	}
 	if es, ok := errors.AsType[runtime.Errors](err); ok {
 		fmt.Fprint(env.Stderr, es.Detail())
 		return

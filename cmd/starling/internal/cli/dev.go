@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func (c *command) devCommand() *cobra.Command {
 	page := cmd.Flags().String("page", "127.0.0.1:3002", "address of the page, HOST:PORT")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		base := config.Default()
-		base.Listen, base.Admin, base.Data, base.Log.Level = "127.0.0.1:3000", "127.0.0.1:3001", "", "warn"
+		base.Log.Level = "warn"
 		if len(args) > 0 {
 			base.Rules = args
 		}
@@ -48,14 +49,44 @@ func (c *command) devCommand() *cobra.Command {
 		if len(args) > 0 {
 			cfg.Rules = args
 		}
+		keepLocal(cfg, cmd.Flags().Changed)
 		for _, dir := range cfg.Rules {
-			if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-				return withCode(ExitUsage, fmt.Errorf("no directory %q with rules (starling dev DIR)", dir))
+			if err := wantDirectory(dir); err != nil {
+				return withCode(ExitUsage, err)
 			}
 		}
 		return c.dev(cmd.Context(), cfg, *page)
 	}
 	return cmd
+}
+
+// keepLocal takes back what a configuration made for serve would open to
+// others or share with them, unless a flag asks for it here and now.
+func keepLocal(cfg *config.Config, flagged func(name string) bool) {
+	if !flagged("data") {
+		cfg.Data = ""
+	}
+	if !flagged("listen") {
+		cfg.Listen = "127.0.0.1:3000"
+	}
+	if !flagged("admin") {
+		cfg.Admin = "127.0.0.1:3001"
+	}
+	cfg.Queue.URL, cfg.TLS = "", config.TLS{}
+}
+
+// wantDirectory says what to do when a rules directory is none.
+func wantDirectory(dir string) error {
+	st, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no directory %s: make it and save a script there, or name another one (starling dev DIR)", dir)
+	case err != nil:
+		return fmt.Errorf("look at rules directory: %w", err)
+	case !st.IsDir():
+		return fmt.Errorf("%s is a file: want the directory with the rules, %s", dir, filepath.Dir(dir))
+	}
+	return nil
 }
 
 // dev wires the local Slack and the engine to each other.
@@ -84,6 +115,10 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	cfg.Slack.APIURL = slack.APIURL()
 
 	log := logger(cfg, c.env.Stderr)
+	for _, w := range cfg.Warnings {
+		log.Warn(w)
+	}
+	told := &announcer{out: c.env.Stdout, now: c.env.Now, broken: map[string]string{}}
 	lib, err := stdlib.Library()
 	if err != nil {
 		return withCode(ExitStart, err)
@@ -93,7 +128,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 		Inspector: inspector{slack}, Drain: time.Second, Version: Version, Logger: log,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))
-			c.announce(set, rep)
+			told.announce(set.Len(), rep)
 		},
 	})
 	if err != nil {
@@ -114,19 +149,6 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	err = e.Run(ctx)
 	stopSlack()
 	return withCode(ExitStart, errors.Join(err, <-ended))
-}
-
-// announce tells of every state of the rules: what is live, what is broken.
-func (c *command) announce(set *rules.Set, rep *rules.Report) {
-	for _, f := range rep.Files {
-		if len(f.Errors) > 0 {
-			fmt.Fprint(c.env.Stdout, f.Errors.Detail())
-			if f.Previous {
-				fmt.Fprintln(c.env.Stdout, "     the previous version goes on running")
-			}
-		}
-	}
-	fmt.Fprintf(c.env.Stdout, "%s  %d rules live\n", c.env.Now().Format(time.TimeOnly), set.Len())
 }
 
 // listenNear listens on addr, or if its port is taken on any free one.

@@ -24,8 +24,6 @@ type Env struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Getenv func(string) string
-	// Executable is the path of this program, started again as a worker.
-	Executable func() (string, error)
 	// Signals delivers SIGINT, SIGTERM and SIGHUP until stop is called.
 	Signals func() (c <-chan os.Signal, stop func())
 	Now     func() time.Time
@@ -37,7 +35,7 @@ type Env struct {
 func System() *Env {
 	return &Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Executable: os.Executable, Now: time.Now, Exit: os.Exit,
+		Getenv: os.Getenv, Now: time.Now, Exit: os.Exit,
 		Signals: func() (<-chan os.Signal, func()) {
 			c := make(chan os.Signal, 4)
 			signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -48,7 +46,7 @@ func System() *Env {
 
 // untilSignal returns a context that ends at the first SIGINT or SIGTERM. A
 // second one ends the process at once: what is stored is not lost. SIGHUP
-// calls reload.
+// calls reload, which the other signals do not wait for.
 func (e *Env) untilSignal(ctx context.Context, reload func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals, stop := e.Signals()
@@ -59,7 +57,7 @@ func (e *Env) untilSignal(ctx context.Context, reload func()) (context.Context, 
 			case s := <-signals:
 				switch {
 				case s == syscall.SIGHUP:
-					reload()
+					go reload()
 				case stopping:
 					e.Exit(ExitStart)
 				default:

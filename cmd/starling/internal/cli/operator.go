@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -31,13 +32,19 @@ type operator interface {
 }
 
 // withOperator calls use with the admin API of the running server, or with
-// the store if nothing listens there.
+// the store if nothing listens there. It creates no store.
 func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func(operator) error) error {
 	err := use(&adminClient{base: "http://" + cfg.Admin})
 	if !errors.Is(err, syscall.ECONNREFUSED) || (cfg.Data == "" && cfg.Queue.URL == "") {
 		return err
 	}
+	if _, statErr := os.Stat(cfg.Data); cfg.Queue.URL == "" && statErr != nil {
+		return withCode(ExitStart, fmt.Errorf("no server answers on %s, and there is no data directory %s (--admin and --data name them)", cfg.Admin, cfg.Data))
+	}
 	store, err := engine.OpenStore(ctx, cfg, nil)
+	if errors.Is(err, queue.ErrLocked) {
+		return withCode(ExitStart, fmt.Errorf("%w: if it is a server, name its admin address with --admin (nobody answers on %s)", err, cfg.Admin))
+	}
 	if err != nil {
 		return withCode(ExitStart, err)
 	}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -39,13 +37,7 @@ func (c *command) pool(cfg *config.Config, log *slog.Logger) func(runtime.Host) 
 			}
 			return runtime.NewLocal(langs, runtime.LocalOptions{Parallel: cfg.Workers}), nil
 		}
-		exe, err := c.env.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find this program: %w", err)
-		}
-		return worker.New(worker.Options{
-			Command: []string{exe, worker.Arg}, Workers: cfg.Workers, Limits: limits, Memory: limits.Memory, Logger: log,
-		})
+		return worker.New(worker.Options{Workers: cfg.Workers, Limits: limits, Memory: limits.Memory, Logger: log})
 	}
 }
 
@@ -78,7 +70,7 @@ func (c *command) workerCommand() *cobra.Command {
 				return withCode(ExitStart, err)
 			}
 			if code := worker.Main(langs...); code != 0 {
-				return withCode(code, context.Canceled)
+				return withCode(code, errSaid)
 			}
 			return nil
 		},
