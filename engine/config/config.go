@@ -86,7 +86,7 @@ type Queue struct {
 	URL string `key:"url"`
 	// Replicas of each stream in a cluster.
 	Replicas int `key:"replicas"`
-	// Shards of the intake; 0 means 2 embedded and 8 in a cluster.
+	// Shards of the intake; 0 means 1 embedded and 8 in a cluster.
 	Shards int `key:"shards"`
 	// MaxBytes bounds the store on disk.
 	MaxBytes Size `key:"max_bytes"`
