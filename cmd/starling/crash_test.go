@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,10 +62,14 @@ type fakeSlack struct {
 	mu       sync.Mutex
 	count    map[string]int
 	messages []map[string]any
+	lookups  int                      // how often a conversation was read
+	held     map[string]chan struct{} // by text: answered when closed
+	failure  string                   // what every call is answered
+	auth     string                   // of the last call
 }
 
 func newFakeSlack(t testing.TB) *fakeSlack {
-	f := &fakeSlack{count: map[string]int{}}
+	f := &fakeSlack{count: map[string]int{}, held: map[string]chan struct{}{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(f.Close)
 	return f
@@ -81,14 +86,26 @@ func (f *fakeSlack) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	out := map[string]any{"ok": true}
+	f.mu.Lock()
+	f.auth = r.Header.Get("Authorization")
+	if f.failure != "" {
+		out["ok"], out["error"] = false, f.failure
+	}
+	f.mu.Unlock()
 	switch strings.TrimPrefix(r.URL.Path, "/api/") {
 	case "auth.test":
 		out["user_id"], out["bot_id"], out["team_id"] = "U0BOT", "B0BOT", "T0TEST"
 	case "chat.postMessage":
 		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // the window in which a kill hurts
 		out["ts"], out["channel"] = f.post(args), args["channel"]
+		f.mu.Lock()
+		hold := f.held[fmt.Sprint(args["text"])]
+		f.mu.Unlock()
+		if hold != nil {
+			<-hold
+		}
 	case "conversations.history", "conversations.replies":
-		out["messages"] = f.history(fmt.Sprint(args["oldest"]))
+		out["messages"] = f.history(fmt.Sprint(args["channel"]), fmt.Sprint(args["oldest"]))
 	}
 	_ = json.NewEncoder(w).Encode(out)
 }
@@ -102,22 +119,54 @@ func (f *fakeSlack) post(args map[string]any) string {
 		_ = json.Unmarshal([]byte(s), &meta)
 	}
 	f.count[fmt.Sprint(args["text"])]++
-	f.messages = append(f.messages, map[string]any{"type": "message", "ts": ts, "text": args["text"], "bot_id": "B0BOT", "user": "U0BOT", "metadata": meta})
+	f.messages = append(f.messages, map[string]any{"type": "message", "ts": ts, "text": args["text"], "channel": args["channel"], "bot_id": "B0BOT", "user": "U0BOT", "metadata": meta})
 	return ts
 }
 
-// history lists the messages after oldest, newest first, like Slack.
-func (f *fakeSlack) history(oldest string) []map[string]any {
+// history lists the messages of a channel after oldest, newest first, like Slack.
+func (f *fakeSlack) history(channel, oldest string) []map[string]any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.lookups++
 	var out []map[string]any
-	for i := len(f.messages) - 1; i >= 0 && len(out) < 100_000; i-- {
-		if f.messages[i]["ts"].(string) <= oldest {
+	for _, m := range slices.Backward(f.messages) {
+		if m["ts"].(string) <= oldest {
 			break
 		}
-		out = append(out, f.messages[i])
+		if m["channel"] == channel {
+			out = append(out, m)
+		}
 	}
 	return out
+}
+
+// hold keeps the answers to messages of this text back until release is called.
+func (f *fakeSlack) hold(text string) (release func()) {
+	c := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[text] = c
+	release = sync.OnceFunc(func() {
+		f.mu.Lock()
+		delete(f.held, text)
+		f.mu.Unlock()
+		close(c)
+	})
+	return release
+}
+
+// fail answers every call with an error.
+func (f *fakeSlack) fail(code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = code
+}
+
+// authorization is the header of the last call.
+func (f *fakeSlack) authorization() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.auth
 }
 
 func (f *fakeSlack) times(text string) int {
@@ -264,13 +313,14 @@ func TestKillNineLosesAndRepeatsNothing(t *testing.T) {
 	for round := range *crashRounds {
 		p := start(t, slack, rules, data)
 		stop := make(chan struct{})
-		time.AfterFunc(time.Duration(100+rand.IntN(900))*time.Millisecond, func() {
+		life := time.Duration(100+rand.IntN(900)) * time.Millisecond
+		time.AfterFunc(life, func() {
 			_ = p.cmd.Process.Signal(syscall.SIGKILL)
 			close(stop)
 		})
 		l.run(p.listen, stop)
 		_ = p.cmd.Wait()
-		t.Logf("round %d: killed with %d acked in all", round+1, len(l.acked))
+		t.Logf("round %d: killed after %v with %d acked in all", round+1, life, len(l.acked))
 	}
 	p := start(t, slack, rules, data)
 	deadline := time.Now().Add(60 * time.Second)
@@ -291,7 +341,8 @@ func TestKillNineLosesAndRepeatsNothing(t *testing.T) {
 			repeated++
 		}
 	}
-	t.Logf("%d kills, %d events acked, %d lost, %d effects repeated", *crashRounds, len(l.acked), lost, repeated)
+	t.Logf("%d kills, %d events acked, %d lost, %d effects repeated, %d in flight at a kill and looked up",
+		*crashRounds, len(l.acked), lost, repeated, slack.lookups)
 	if lost > 0 || repeated > 0 {
 		t.Errorf("lost %d, repeated %d of %d acked events", lost, repeated, len(l.acked))
 	}
