@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -18,49 +19,82 @@ type activity struct {
 	d   *Dispatcher
 	del queue.Delivery
 	e   *event.Event
+	// key is what the ids of its runs derive from.
+	key string
 	// resumed: an earlier delivery may have performed effects of which the
-	// journal knows nothing.
-	resumed bool
+	// journal knows nothing. counted: this delivery was counted as an attempt.
+	// suspect: it holds one of the places for events that may end the server.
+	resumed, counted, suspect bool
 
 	mu        sync.Mutex
 	runs      []*run
-	opened    bool // the first record is written, or on its way
-	onDisk    bool // it is written
-	left      int  // runs that have not ended
-	abandoned bool // a run was cut off: the event stays in the store
-	responses int  // uses of the response_url
+	first     [1]*run // the room of most
+	opened    bool    // the first record is written, or on its way
+	onDisk    bool    // it is written
+	left      int     // runs that have not ended
+	abandoned bool    // a run was cut off: the event stays in the store
+	responses int     // uses of the response_url
+
+	// What was appended without waiting, and not confirmed by a later Append
+	// that succeeded: the store may have refused it. dropped is how many have
+	// been confirmed.
+	unsaved []queue.Entry
+	dropped int
+	// writing is held over an Append, so that whoever sees the store refuse
+	// something is the one to repeat it.
+	writing sync.Mutex
 }
 
 func newActivity(d *Dispatcher, del queue.Delivery, e *event.Event) *activity {
-	return &activity{d: d, del: del, e: e, runs: make([]*run, 0, 1)}
+	a := &activity{d: d, del: del, e: e, key: e.RunKey()}
+	if del.ID() != e.ID {
+		// A dead letter that is tried again: a run of its own, whatever was
+		// claimed for the first.
+		a.key = del.ID()
+	}
+	a.runs = a.first[:0]
+	return a
 }
 
-// runID derives the id of a run from the event and the rule, so that a copy
-// of the event gives the same run.
-func runID(e *event.Event, rule string) string {
-	h := sha256.New()
-	h.Write([]byte(e.RunKey()))
-	h.Write([]byte{0})
-	h.Write([]byte(rule))
-	return hex.EncodeToString(h.Sum(nil)[:8])
+// runID derives the id of a run from the event's key and the rule, so that a
+// copy of the event gives the same run.
+func runID(key, rule string) string {
+	var room [256]byte
+	sum := sha256.Sum256(append(append(append(room[:0], key...), 0), rule...))
+	var text [16]byte
+	hex.Encode(text[:], sum[:8])
+	return string(text[:])
 }
 
-// add plans a run.
+// add plans a run of a version that is loaded.
 func (a *activity) add(open openRun) *run {
-	r := &run{a: a, d: a.d, e: a.e, index: len(a.runs), openRun: open, over: make(chan struct{})}
+	r := a.place(open)
+	r.acquire()
+	return r
+}
+
+func (a *activity) place(open openRun) *run {
+	r := &run{a: a, d: a.d, e: a.e, index: len(a.runs), openRun: open}
 	r.call = runtime.Call{
 		Script: open.Digest, Func: open.Func, When: open.When, RunID: open.ID,
 		Now: a.e.Received, Seed: seedOf(open.ID), Limits: a.d.Limits,
 	}
+	if open.After >= 0 && open.After < r.index {
+		if first := a.runs[open.After]; first.over == nil {
+			first.over = make(chan struct{})
+		}
+	}
 	a.runs = append(a.runs, r)
-	a.d.Rules.Acquire(open.Digest)
 	return r
 }
 
 // addRecorded plans a run of which the journal holds a part.
-func (a *activity) addRecorded(open openRun, steps []step, end ended) {
-	r := a.add(open)
-	r.ended = end
+func (a *activity) addRecorded(open openRun, steps []step, last *step, end ended) {
+	r := a.place(open)
+	r.ended, r.last = end, last
+	if last != nil && last.Done {
+		a.countResponse(last.Kind)
+	}
 	for i := range steps {
 		if !steps[i].Done {
 			r.inFlight = &steps[i]
@@ -70,21 +104,23 @@ func (a *activity) addRecorded(open openRun, steps []step, end ended) {
 		a.countResponse(steps[i].Kind)
 	}
 	if open.ErrorOf >= 0 && open.ErrorOf < len(a.runs) {
-		r.cause = a.runs[open.ErrorOf].ended.Error
+		failed := a.runs[open.ErrorOf]
+		r.cause, r.held = failed.ended.Error, failed.ended.Outcome == ""
 	}
 }
 
 // seedOf derives the randomness of a run from its id: every pass, also after
 // a crash before anything was recorded, sees the same.
 func seedOf(id string) uint64 {
-	sum := sha256.Sum256([]byte("seed/" + id))
+	var room [64]byte
+	sum := sha256.Sum256(append(append(room[:0], "seed/"...), id...))
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // start runs what has not ended.
 func (a *activity) start() {
 	for _, r := range a.runs {
-		if r.ended.Outcome == "" {
+		if r.ended.Outcome == "" && !r.held {
 			a.left++
 		}
 	}
@@ -94,73 +130,171 @@ func (a *activity) start() {
 		return
 	}
 	for _, r := range a.runs {
-		if r.ended.Outcome == "" {
-			r.queue()
-			a.d.running.Go(r.work)
-		} else {
+		switch {
+		case r.held:
+		case r.ended.Outcome == "":
+			r.start()
+		case r.over != nil:
 			close(r.over)
 		}
 	}
 }
 
-// open puts the first record of the event into the journal, ahead of
-// anything else, once.
-func (a *activity) open() {
+// later appends entries without waiting, behind the first record of the event.
+func (a *activity) later(entries ...queue.Entry) {
+	a.keepSources()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.opened {
-		return
+	a.open()
+	a.write(entries)
+}
+
+// open puts the first record of the event into the journal, ahead of anything
+// else, once. Called with mu held, as is write.
+func (a *activity) open() {
+	if !a.opened {
+		a.opened = true
+		a.write([]queue.Entry{a.opening()})
 	}
-	a.opened = true
+}
+
+func (a *activity) opening() queue.Entry {
 	runs := make([]openRun, len(a.runs))
 	for i, r := range a.runs {
 		runs[i] = r.openRun
 	}
-	a.del.AppendLater(appendOpen(runs))
+	return appendOpen(runs)
 }
 
-// durable writes entries, behind the first record, and waits for the disk.
-func (a *activity) durable(ctx context.Context, entries ...queue.Entry) error {
+func (a *activity) write(entries []queue.Entry) {
+	a.unsaved = append(a.unsaved, entries...)
+	a.del.AppendLater(entries...)
+}
+
+// keepSources stores the sources of the versions that the event refers to. It
+// is tried again with each entry until the store has taken them.
+func (a *activity) keepSources() bool {
+	kept := true
 	for _, r := range a.all() {
-		if err := a.d.ensureSource(ctx, r.Digest); err != nil && !errors.Is(err, runtime.ErrUnknownScript) {
+		err := a.d.ensureSource(a.d.runCtx, r.Digest)
+		if err != nil && !errors.Is(err, runtime.ErrUnknownScript) && !errors.Is(err, queue.ErrTooLarge) {
 			a.d.Logger.Warn("keep the sources of a version", "script", r.Script, "err", err)
+			kept = false
 		}
 	}
-	a.open()
-	err := appendRetry(ctx, a.del, entries...)
-	if err == nil {
-		a.mu.Lock()
-		a.onDisk = true
-		a.mu.Unlock()
-	}
-	return err
+	return kept
 }
 
-// end records the outcome of a run, and settles the event after the last.
+// durable writes entries, behind the first record, and waits for the disk: an
+// effect whose intent is not there must not happen.
+func (a *activity) durable(ctx context.Context, entries ...queue.Entry) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	again := false
+	return persist(ctx, func() error {
+		if !a.keepSources() {
+			return queue.ErrUnavailable
+		}
+		a.mu.Lock()
+		a.open()
+		end, batch := a.dropped+len(a.unsaved), entries
+		if again { // the store may have refused what nobody waited for
+			batch = append(slices.Clone(a.unsaved), entries...)
+		}
+		a.mu.Unlock()
+		if err := a.del.Append(ctx, batch...); err != nil {
+			again = true
+			return err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.unsaved = a.unsaved[end-a.dropped:]
+		a.dropped, a.onDisk = end, true
+		return nil
+	})
+}
+
+// isOnDisk reports whether the first record is written.
+func (a *activity) isOnDisk() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.onDisk
+}
+
+// end records the outcome of a run, and settles the event after the last. In
+// one go with a failure are recorded the on.error rules that are told of it.
 func (a *activity) end(r *run, end ended) {
-	a.open()
 	a.mu.Lock()
 	r.ended = end
-	a.left--
-	last, abandoned := a.left == 0, a.abandoned
-	a.mu.Unlock()
-	close(r.over)
-	entry := endEntry(r.index, end)
-	switch {
-	case !last:
-		a.del.AppendLater(entry)
-	case abandoned:
-		a.del.AppendLater(entry)
-		a.putBack()
-	default:
-		a.del.Settle(entry)
-		a.release()
+	var told []*run
+	var entries []queue.Entry
+	if end.Outcome == Failed && r.ErrorOf < 0 { // the failure of an error rule is told to nobody
+		told, entries = a.errorRuns(r)
 	}
+	a.left += len(told) - 1
+	last, abandoned := a.left == 0, a.abandoned
+	entries = append(entries, endEntry(r.index, end))
+	if last && !abandoned && !a.opened {
+		a.opened = true
+		entries = append([]queue.Entry{a.opening()}, entries...)
+	}
+	a.mu.Unlock()
+	if r.over != nil {
+		close(r.over)
+	}
+	switch {
+	case last && !abandoned:
+		a.del.Settle(entries...)
+		a.release()
+		return
+	default:
+		a.later(entries...)
+	}
+	if last {
+		a.putBack()
+	}
+	for _, x := range told {
+		x.start()
+	}
+}
+
+// errorRuns plans the runs of on.error rules for a failed run. Called with mu
+// held. Those that were recorded, but the failure was not, are taken up.
+func (a *activity) errorRuns(failed *run) (told []*run, entries []queue.Entry) {
+	for _, rule := range a.d.Rules.Current().ErrorRules() {
+		id := runID(a.key, failed.Rule+"\x00"+rule.ID)
+		at := slices.IndexFunc(a.runs, func(r *run) bool { return r.ID == id })
+		if at >= 0 && !a.runs[at].held {
+			continue
+		}
+		var r *run
+		if at >= 0 {
+			r = a.runs[at]
+			r.held = false
+		} else {
+			limit := a.d.RunLimit
+			if rule.Timeout > 0 {
+				limit = rule.Timeout
+			}
+			r = a.add(openRun{
+				ID: id, Rule: rule.ID, Script: rule.Script, Digest: rule.Digest, Func: rule.Func, When: rule.When, Hosts: rule.Hosts,
+				DryRun: rule.DryRun, Limit: limit, ErrorOf: failed.index, After: -1,
+			})
+			if a.opened {
+				entries = append(entries, appendOpen([]openRun{r.openRun}))
+			}
+		}
+		r.cause = failed.ended.Error
+		told = append(told, r)
+	}
+	return told, entries
 }
 
 // abandon leaves a run for the next start.
 func (a *activity) abandon(r *run) {
-	close(r.over)
+	if r.over != nil {
+		close(r.over)
+	}
 	a.mu.Lock()
 	a.left--
 	a.abandoned = true
@@ -174,39 +308,20 @@ func (a *activity) abandon(r *run) {
 // putBack leaves the event in the store; if the server stops in good order,
 // the attempt does not count.
 func (a *activity) putBack() {
-	if context.Cause(a.d.runCtx) == errDrained && a.resumed {
+	if a.counted && context.Cause(a.d.runCtx) == errDrained {
 		a.del.AppendLater(queue.Entry{Type: entryRelease})
 	}
 	a.release()
 }
 
 func (a *activity) release() {
+	if a.suspect {
+		<-a.d.suspects
+	}
 	for _, r := range a.all() {
-		a.d.Rules.Release(r.Digest)
-	}
-}
-
-// tellErrorRules starts the on.error rules for a failed run. It is called
-// before the failed run is recorded as ended, so that the event stays open.
-func (a *activity) tellErrorRules(failed *run, cause *runtime.Error) {
-	if failed.ErrorOf >= 0 {
-		return // the failure of an error rule is told to nobody
-	}
-	for _, rule := range a.d.Rules.Current().ErrorRules() {
-		open := openRun{
-			ID:   runID(a.e, failed.Rule+"\x00"+rule.ID),
-			Rule: rule.ID, Script: rule.Script, Digest: rule.Digest, Func: rule.Func, When: -1, Hosts: rule.Hosts,
-			DryRun: rule.DryRun, Limit: a.d.RunLimit, ErrorOf: failed.index, After: -1,
+		if r.acquired {
+			a.d.Rules.Release(r.Digest)
 		}
-		a.open()
-		a.mu.Lock()
-		r := a.add(open)
-		a.left++
-		a.mu.Unlock()
-		r.cause = cause
-		a.del.AppendLater(appendOpen([]openRun{open}))
-		r.queue()
-		a.d.running.Go(r.work)
 	}
 }
 

@@ -2,7 +2,7 @@ package dispatch
 
 import (
 	"context"
-	"strings"
+	"errors"
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
@@ -67,21 +67,29 @@ func (r *run) late(ctx context.Context, value runtime.Value) {
 	}
 }
 
-// effectAfter performs an effect on behalf of the returned value, as a further
-// step of the run: journaled, and not repeated after a crash.
+// effectAfter performs an effect on behalf of the returned value or of the
+// failure, as the last step of the run: journaled, and not repeated after a
+// crash. It is the server's own, so that the limits of scripts do not apply.
 func (r *run) effectAfter(ctx context.Context, kind string, args *runtime.Dict) {
 	e := runtime.Effect{Kind: kind, Args: args, Pos: runtime.Position{Path: r.Script}}
-	step := len(r.call.Results)
-	fail, err := r.perform(ctx, e)
-	switch {
-	case fail != nil:
-		r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "err", fail)
-	case err != nil:
-		r.d.Logger.Warn("send the returned value", "run", r.ID, "rule", r.Rule, "err", err)
-	default:
-		if text := resultError(r.call.Results[step]); text != "" {
-			r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "effect", kind, "err", text)
-		}
+	hash, flight := e.Hash(), r.last
+	if flight != nil && flight.Done {
+		return
+	}
+	if flight != nil && flight.Hash != hash {
+		flight = nil // for another outcome than this time
+	}
+	v, err := r.journal(ctx, e, hash, flight, nil)
+	if errors.Is(err, errAbandoned) {
+		r.cutOff = true
+		return
+	}
+	res := runtime.StepResult{Value: v}
+	if err != nil {
+		res.Err = err.Error()
+	}
+	if text := resultError(res); text != "" {
+		r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "effect", kind, "err", text)
 	}
 }
 
@@ -122,18 +130,23 @@ func (r *run) inConversation(m *runtime.Dict) *runtime.Dict {
 	return args
 }
 
+// aborted answers a webhook whose handler has called abort, which is a way to
+// answer and no failure.
+func (r *run) aborted(fail *runtime.Error) bool {
+	a := abortAnswer(fail)
+	if a == nil || r.e.Kind != event.Webhook || !r.Answer || r.ErrorOf >= 0 {
+		return false
+	}
+	r.d.deliver(r.e, a)
+	return true
+}
+
 // failed tells the people concerned, shortly and without internals.
-func (r *run) failed(ctx context.Context, fail *runtime.Error) {
+func (r *run) failed(ctx context.Context) {
 	if r.ErrorOf >= 0 {
 		return
 	}
 	notice := "Something went wrong here. Whoever looks after this can find it as run " + r.ID + "."
-	if r.e.Kind == event.Webhook {
-		if a := abortAnswer(fail); a != nil {
-			r.d.deliver(r.e, a)
-			return
-		}
-	}
 	if r.Answer {
 		if r.d.deliver(r.e, failureAnswer(r.e, notice, r.ID)) {
 			return
@@ -192,19 +205,4 @@ func orNil(s string) runtime.Value {
 		return nil
 	}
 	return s
-}
-
-// hostOf is the host of the URL that an http_* effect asks for, "" if there is none.
-func hostOf(args *runtime.Dict) string {
-	url := args.Text("url")
-	_, rest, _ := strings.Cut(url, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	host, _, _ = strings.Cut(host, "?")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		host = host[:i]
-	}
-	return strings.ToLower(host)
 }

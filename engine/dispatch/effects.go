@@ -4,76 +4,106 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
-	"strconv"
+	"runtime/debug"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/runtime"
 )
 
-// openDoor stacks the layers that the effects of this run pass:
+// openDoor stacks the layers between the journal and the handlers:
 //
-//	perform ► [policy] ► [journal] ► [audit, metrics, trace] ► live handler
+//	perform ► policy ► journal ► [trace] ► [audit, metrics] ► live handler
 func (r *run) openDoor() {
-	r.asker = &door.Run{
+	r.asker = door.Run{
 		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
 		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun,
 	}
-	live := r.traced(door.Audit(r.d.Live.Door(r.asker), r.asker, r.d.Logger, r.d.Metrics, r.d.Now))
-	r.door = r.policy(r.journal(live))
+	r.live = r.traced(door.Audit(r.d.Live.Door(&r.asker), &r.asker, r.d.Logger, r.d.Metrics, r.d.Now))
 }
 
-// perform takes one effect through the door and keeps its result for the next
-// pass. A *runtime.Error ends the run as failed; an error leaves the run for
-// the next start.
+// perform takes one effect of the script through the door and keeps its result
+// for the next pass. A *runtime.Error ends the run as failed; an error leaves
+// the run for the next start.
 func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, error) {
-	if r.door == nil {
-		r.openDoor()
-	}
 	e.Step = len(r.call.Results) + 1
-	value, err := r.door.Do(ctx, e)
-	if err != nil {
-		if fail, ok := errors.AsType[*runtime.Error](err); ok {
-			if fail.Pos.IsZero() {
-				fail.Pos = e.Pos
-			}
-			return fail, nil
-		}
-		if ctx.Err() != nil || errors.Is(err, errAbandoned) {
-			return nil, err
-		}
+	if most := r.d.Limits.Effects; e.Step > most {
+		return &runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitEffects, Pos: e.Pos,
+			Msg: fmt.Sprintf("%s would be effect %d of the run, and the limit is %d", e.Kind, e.Step, most),
+		}, nil
 	}
-	res := runtime.StepResult{Hash: e.Hash(), Kind: e.Kind, Value: value}
+	flight := r.inFlight
+	r.inFlight = nil
+	hash := e.Hash()
+	if flight != nil && flight.Hash != hash {
+		return &runtime.Error{
+			Kind: runtime.DivergedError, Pos: e.Pos,
+			Msg: fmt.Sprintf("replay diverged at step %d: the script asks for %s, the journal holds %s", e.Step, e.Kind, flight.Kind),
+		}, nil
+	}
+	value, err := r.journal(ctx, e, hash, flight, r.refusal(e))
+	if fail, ok := errors.AsType[stopped](err); ok {
+		fail.cause.Pos = e.Pos
+		return fail.cause, nil
+	}
+	if errors.Is(err, errAbandoned) {
+		return nil, err
+	}
+	res := runtime.StepResult{Hash: hash, Kind: e.Kind, Value: value}
 	if err != nil {
 		res.Err = err.Error()
 	}
-	r.a.countResponse(e.Kind)
 	r.call.Results = append(r.call.Results, res)
 	return nil, nil
 }
 
-// policy refuses what limits and the rule's own options forbid, before it
-// leaves a trace.
-func (r *run) policy(next runtime.Door) runtime.Door {
-	return runtime.DoorFunc(func(ctx context.Context, e runtime.Effect) (runtime.Value, error) {
-		if most := r.d.Limits.Effects; e.Step > most {
-			return nil, &runtime.Error{
-				Kind: runtime.LimitError, Limit: runtime.LimitEffects,
-				Msg: fmt.Sprintf("%s would be effect %d of the run, and the limit is %d", e.Kind, e.Step, most),
-			}
-		}
-		if len(r.Hosts) > 0 && strings.HasPrefix(e.Kind, "http_") && !r.hostAllowed(hostOf(e.Args)) {
-			return nil, fmt.Errorf("%w: %s: host %s is not among the rule's hosts", door.ErrRefused, e.Kind, strconv.Quote(hostOf(e.Args)))
-		}
-		return next.Do(ctx, e)
-	})
+// refusal is what the rule's own options forbid, or nil.
+func (r *run) refusal(e runtime.Effect) error {
+	if len(r.Hosts) == 0 || !strings.HasPrefix(e.Kind, "http_") {
+		return nil
+	}
+	u, err := url.Parse(urlOf(e.Args))
+	if err != nil || !r.hostAllowed(u) {
+		return fmt.Errorf("%w: %s: the host of the URL is not among the rule's hosts", door.ErrRefused, e.Kind)
+	}
+	return nil
 }
 
-func (r *run) hostAllowed(host string) bool {
+// urlOf is the URL that an http_* effect asks for, as far as it is no secret.
+// A secret may follow the host, not be a part of it: then "" is returned.
+func urlOf(args *runtime.Dict) string {
+	v, _ := args.Get("url")
+	secret, ok := v.(runtime.Secret)
+	if !ok {
+		return args.Text("url")
+	}
+	var text strings.Builder
+	for _, p := range secret.Parts {
+		if p.Name != "" {
+			break
+		}
+		text.WriteString(p.Text)
+	}
+	_, rest, _ := strings.Cut(text.String(), "://")
+	if !strings.ContainsAny(rest, "/?#") {
+		return ""
+	}
+	return text.String()
+}
+
+func (r *run) hostAllowed(u *url.URL) bool {
+	if u.Hostname() == "" {
+		return false
+	}
 	for _, glob := range r.Hosts {
-		if ok, _ := path.Match(glob, host); ok {
-			return true
+		for _, host := range [...]string{u.Hostname(), u.Host} {
+			if ok, _ := path.Match(strings.ToLower(glob), strings.ToLower(host)); ok {
+				return true
+			}
 		}
 	}
 	return false
@@ -82,57 +112,73 @@ func (r *run) hostAllowed(host string) bool {
 // journal writes down the intent before an effect that must not happen twice,
 // and the result after every effect. After a crash it decides about the
 // effect that was in flight.
-func (r *run) journal(next runtime.Door) runtime.Door {
-	return runtime.DoorFunc(func(ctx context.Context, e runtime.Effect) (runtime.Value, error) {
-		flight := r.inFlight
-		r.inFlight = nil
-		hash := e.Hash()
-		if flight != nil && flight.Hash != hash {
-			return nil, &runtime.Error{
-				Kind: runtime.DivergedError,
-				Msg:  fmt.Sprintf("replay diverged at step %d: the script asks for %s, the journal holds %s", e.Step, e.Kind, flight.Kind),
-			}
+func (r *run) journal(ctx context.Context, e runtime.Effect, hash uint64, flight *step, refusal error) (runtime.Value, error) {
+	if r.live == nil {
+		r.openDoor()
+	}
+	intended := flight != nil
+	value, done, err := r.recover(ctx, e, flight)
+	if !done && err == nil {
+		if err = refusal; err == nil {
+			intended, err = r.intend(ctx, e, hash, intended)
 		}
-		intended := flight != nil
-		value, done, err := r.recover(ctx, e, flight)
-		if !done && err == nil {
-			if intended, err = r.intend(ctx, e, intended); err == nil {
-				value, err = next.Do(ctx, e)
-			}
+		if err == nil {
+			value, err = r.do(ctx, e)
 		}
-		if err != nil && (ctx.Err() != nil || errors.Is(err, errAbandoned)) {
-			return nil, err // nothing is known of its outcome: none is recorded
+	}
+	if errors.Is(err, errAbandoned) || errors.As(err, new(stopped)) {
+		return nil, err
+	}
+	if ctx.Err() != nil && door.Outcome(value, err) != "ok" {
+		// Cut off, and nothing is known of its outcome: none is recorded.
+		return nil, errors.Join(errAbandoned, context.Cause(ctx))
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	r.a.countResponse(e.Kind)
+	r.a.later(resultEntry(r.index, e, hash, !intended, r.d.Now(), value, text))
+	return value, err
+}
+
+// do performs the effect. A handler that panics has failed, as far as this run
+// is concerned.
+func (r *run) do(ctx context.Context, e runtime.Effect) (v runtime.Value, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.d.Logger.Error("panic", "run", r.ID, "rule", r.Rule, "effect", e.Kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			v, err = nil, fmt.Errorf("%s: fault of the server: see its log", e.Kind)
 		}
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		r.a.open()
-		r.a.del.AppendLater(resultEntry(r.index, e, hash, !intended, r.d.Now(), value, text))
-		return value, err
-	})
+	}()
+	return r.live.Do(ctx, e)
 }
 
 // intend makes sure that enough is on disk for the effect to be performed:
 // nothing for a read, the runs of the event for what can be done again, the
 // intent itself for everything else.
-func (r *run) intend(ctx context.Context, e runtime.Effect, already bool) (intended bool, err error) {
+func (r *run) intend(ctx context.Context, e runtime.Effect, hash uint64, already bool) (intended bool, err error) {
 	h := r.d.Live[e.Kind]
 	again := h.Repeat != nil && h.Repeat(e) == door.Again
 	switch {
 	case already || r.DryRun || h.Do == nil:
 		return already, nil
 	case !again:
-		if err := r.a.durable(ctx, intentEntry(r.index, e, r.d.Now())); err != nil {
-			return false, errors.Join(errAbandoned, err)
-		}
-		return true, nil
+		err = r.a.durable(ctx, intentEntry(r.index, e, hash, r.d.Now()))
+		intended = true
 	case !h.Read && !r.a.isOnDisk():
-		if err := r.a.durable(ctx); err != nil {
-			return false, errors.Join(errAbandoned, err)
-		}
+		err = r.a.durable(ctx)
 	}
-	return false, nil
+	switch {
+	case err == nil:
+		return intended, nil
+	case errors.Is(err, queue.ErrTooLarge):
+		return false, stopped{&runtime.Error{
+			Kind: runtime.RunError,
+			Msg:  e.Kind + ": what the run has to remember of this effect, or of one before, is larger than the store takes",
+		}}
+	}
+	return false, errors.Join(errAbandoned, err)
 }
 
 // recover decides about an effect that was in flight at a crash (SPEC §10).
@@ -151,9 +197,9 @@ func (r *run) recover(ctx context.Context, e runtime.Effect, flight *step) (valu
 	case repeat == door.Again:
 		return nil, false, nil
 	case repeat == door.Lookup && h.Find != nil:
-		v, found, known := h.Find(ctx, r.asker, e)
+		v, found, known := h.Find(ctx, &r.asker, e)
 		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
+			return nil, false, errors.Join(errAbandoned, context.Cause(ctx))
 		}
 		if found || known {
 			return v, found, nil
@@ -178,11 +224,4 @@ func (r *run) traced(next runtime.Door) runtime.Door {
 		r.trace.Effects = append(r.trace.Effects, t)
 		return v, err
 	})
-}
-
-// isOnDisk reports whether the first record is written.
-func (a *activity) isOnDisk() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.onDisk
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -39,6 +40,8 @@ type openRun struct {
 	// run (a rule with stop and a predicate); -1 if none.
 	After int
 	Match *event.Match
+
+	cooldown bool // not stored: the rule has one, and this run holds it
 }
 
 // step is what the journal knows of one effect.
@@ -66,14 +69,19 @@ type ended struct {
 
 // record is the journal of one event, decoded.
 type record struct {
-	Runs     []openRun
-	Steps    map[int][]step // by index of the run
-	Ends     map[int]ended
-	Attempts int // taken up again and not released
+	Runs  []openRun
+	Steps map[int][]step // by index of the run
+	// Last is the effect after the last step of the script: what the returned
+	// value, or the failure, had the server do. Its step is 0.
+	Last map[int]*step
+	Ends map[int]ended
+	// Attempts is how often it was taken up again, and not released, since it
+	// last got any further.
+	Attempts int
 }
 
 func appendOpen(runs []openRun) queue.Entry {
-	b := binary.AppendUvarint(nil, uint64(len(runs)))
+	b := binary.AppendUvarint(make([]byte, 0, 256), uint64(len(runs)))
 	for i := range runs {
 		r := &runs[i]
 		b = runtime.AppendString(b, r.ID)
@@ -128,10 +136,10 @@ func decodeOpen(body []byte) ([]openRun, error) {
 	return runs, d.Finish()
 }
 
-func intentEntry(run int, e runtime.Effect, at time.Time) queue.Entry {
-	b := binary.AppendUvarint(nil, uint64(run))
+func intentEntry(run int, e runtime.Effect, hash uint64, at time.Time) queue.Entry {
+	b := binary.AppendUvarint(make([]byte, 0, 128), uint64(run))
 	b = binary.AppendUvarint(b, uint64(e.Step))
-	b = binary.LittleEndian.AppendUint64(b, e.Hash())
+	b = binary.LittleEndian.AppendUint64(b, hash)
 	b = binary.AppendVarint(b, at.UnixNano())
 	b = runtime.AppendString(b, e.Kind)
 	b = runtime.AppendPosition(b, e.Pos)
@@ -140,7 +148,7 @@ func intentEntry(run int, e runtime.Effect, at time.Time) queue.Entry {
 
 // resultEntry carries the effect as well when no intent was recorded for it.
 func resultEntry(run int, e runtime.Effect, hash uint64, withArgs bool, at time.Time, v runtime.Value, errText string) queue.Entry {
-	b := binary.AppendUvarint(nil, uint64(run))
+	b := binary.AppendUvarint(make([]byte, 0, 128), uint64(run))
 	b = binary.AppendUvarint(b, uint64(e.Step))
 	b = binary.LittleEndian.AppendUint64(b, hash)
 	b = binary.AppendVarint(b, at.UnixNano())
@@ -155,7 +163,7 @@ func resultEntry(run int, e runtime.Effect, hash uint64, withArgs bool, at time.
 }
 
 func endEntry(run int, end ended) queue.Entry {
-	b := binary.AppendUvarint(nil, uint64(run))
+	b := binary.AppendUvarint(make([]byte, 0, 48), uint64(run))
 	b = runtime.AppendString(b, string(end.Outcome))
 	b = binary.AppendUvarint(b, end.Steps)
 	b = binary.AppendUvarint(b, uint64(end.Passes))
@@ -168,33 +176,50 @@ func endEntry(run int, end ended) queue.Entry {
 	return queue.Entry{Type: entryEnd, Body: runtime.Encode(b, v)}
 }
 
-// decodeRecord reads the journal of an event. It is given what this process
-// or an earlier version of it wrote; a fault means damage and is reported.
+// decodeRecord reads the journal of an event, as far as it is sound. It is
+// given what this process or an earlier version of it wrote; a fault means
+// damage and is reported. An entry that is there twice counts once.
 func decodeRecord(entries []queue.Entry) (*record, error) {
-	rec := &record{Steps: map[int][]step{}, Ends: map[int]ended{}}
+	rec := &record{Steps: map[int][]step{}, Last: map[int]*step{}, Ends: map[int]ended{}}
 	for _, en := range entries {
 		if err := rec.apply(en); err != nil {
-			return nil, err
+			return rec, err
 		}
 	}
 	return rec, nil
+}
+
+// open adds the runs that are not there yet.
+func (rec *record) open(runs []openRun) {
+	for i := range runs {
+		if !slices.ContainsFunc(rec.Runs, func(r openRun) bool { return r.ID == runs[i].ID }) {
+			rec.Runs = append(rec.Runs, runs[i])
+		}
+	}
 }
 
 func (rec *record) apply(en queue.Entry) error {
 	switch en.Type {
 	case entryOpen:
 		runs, err := decodeOpen(en.Body)
-		rec.Runs = append(rec.Runs, runs...)
+		if err == nil {
+			rec.open(runs)
+		}
 		return err
 	case entryAttempt:
 		rec.Attempts++
 		return nil
 	case entryRelease:
-		rec.Attempts--
+		rec.Attempts = max(0, rec.Attempts-1)
 		return nil
 	}
 	d := runtime.NewDecoder(en.Body)
-	run := int(d.Uvarint() & 0xffff)
+	n := d.Uvarint()
+	if n >= uint64(len(rec.Runs)) {
+		d.Fail("journal entry of run %d, and there are %d", n, len(rec.Runs))
+		return d.Finish()
+	}
+	run := int(n)
 	switch en.Type {
 	case entryIntent:
 		s := rec.step(d, run)
@@ -211,7 +236,9 @@ func (rec *record) apply(en queue.Entry) error {
 		}
 		s.Value = d.Value()
 		s.Done = true
+		rec.Attempts = 0
 	case entryEnd:
+		rec.Attempts = 0
 		end := ended{Outcome: Outcome(d.String()), Steps: d.Uvarint(), Passes: int(d.Uvarint()), Took: time.Duration(d.Varint()), At: time.Unix(0, d.Varint())}
 		if v := d.Value(); v != nil {
 			dict, _ := v.(*runtime.Dict)
@@ -224,19 +251,28 @@ func (rec *record) apply(en queue.Entry) error {
 	return d.Finish()
 }
 
-// step returns the slot of the step that the decoder names, growing the list.
+// step returns the slot of the step that the decoder names. Steps are written
+// in order, each after the result of the one before.
 func (rec *record) step(d *runtime.Decoder, run int) *step {
-	n := int(d.Uvarint() & 0xffff)
-	if n < 1 {
-		d.Fail("step %d", n)
-		n = 1
-	}
+	n := d.Uvarint()
 	steps := rec.Steps[run]
-	for len(steps) < n {
-		steps = append(steps, step{})
+	have := uint64(len(steps))
+	switch {
+	case d.Err() != nil:
+	case n == 0:
+		if rec.Last[run] == nil {
+			rec.Last[run] = &step{}
+		}
+		return rec.Last[run]
+	case n <= have:
+		return &steps[n-1]
+	case n == have+1 && (have == 0 || steps[have-1].Done):
+		rec.Steps[run] = append(steps, step{})
+		return &rec.Steps[run][have]
+	default:
+		d.Fail("step %d of run %d comes after step %d", n, run, have)
 	}
-	rec.Steps[run] = steps
-	return &steps[n-1]
+	return &step{}
 }
 
 func errorDict(e *runtime.Error) *runtime.Dict {
@@ -244,8 +280,12 @@ func errorDict(e *runtime.Error) *runtime.Dict {
 	for i, f := range e.Stack {
 		stack[i] = runtime.NewDict("name", f.Name, "file", f.Pos.Path, "line", int64(f.Pos.Line), "column", int64(f.Pos.Col))
 	}
-	return runtime.NewDict("kind", string(e.Kind), "message", e.Msg, "hint", e.Hint, "limit", e.Limit,
+	d := runtime.NewDict("kind", string(e.Kind), "message", e.Msg, "hint", e.Hint, "limit", e.Limit,
 		"file", e.Pos.Path, "line", int64(e.Pos.Line), "column", int64(e.Pos.Col), "source", e.Line, "stack", stack)
+	if e.Status != 0 {
+		d.Set("status", int64(e.Status))
+	}
+	return d
 }
 
 func dictError(d *runtime.Dict) *runtime.Error {
@@ -257,7 +297,7 @@ func dictError(d *runtime.Dict) *runtime.Error {
 	e := &runtime.Error{
 		Kind: runtime.ErrorKind(d.Text("kind")), Msg: d.Text("message"), Hint: d.Text("hint"), Limit: d.Text("limit"),
 		Pos:  runtime.Position{Path: d.Text("file"), Line: num(d, "line"), Col: num(d, "column")},
-		Line: d.Text("source"),
+		Line: d.Text("source"), Status: num(d, "status"),
 	}
 	stack, _ := d.Get("stack")
 	frames, _ := stack.(runtime.List)

@@ -3,7 +3,9 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/starling-rules/starling/engine/door"
@@ -35,11 +37,15 @@ type run struct {
 	call     runtime.Call
 	ended    ended
 	inFlight *step          // an effect whose outcome a crash has hidden
+	last     *step          // what an earlier start did for the returned value
+	cutOff   bool           // the server stopped before the returned value was dealt with
+	held     bool           // an on.error rule whose failure is not recorded: see errorRuns
 	cause    *runtime.Error // for on.error rules: the failure
-	door     runtime.Door
-	asker    *door.Run
+	acquired bool           // its version is kept loaded
+	live     runtime.Door
+	asker    door.Run
 	wait     func() (*runtime.Reply, error)
-	over     chan struct{} // closed when the run has ended, or is left
+	over     chan struct{} // if a run comes after this one: closed when it has ended, or is left
 	started  time.Time
 	passes   int
 	steps    uint64
@@ -49,65 +55,120 @@ type run struct {
 // errAbandoned ends a run without an outcome: the event stays in the store.
 var errAbandoned = errors.New("run goes on at the next start")
 
-// queue takes the run's place in line for its first pass: runs start in the
-// order in which their events arrived.
-func (r *run) queue() {
+// stopped ends a run as failed; nothing in the script can catch it.
+type stopped struct{ cause *runtime.Error }
+
+// Error is that of the cause.
+func (s stopped) Error() string { return s.cause.Error() }
+
+// acquire keeps the version loaded until the event is over.
+func (r *run) acquire() {
+	r.d.Rules.Acquire(r.Digest)
+	r.acquired = true
+}
+
+// start takes the run's place in line for its first pass, so that runs start
+// in the order in which their events arrived, and lets it work.
+func (r *run) start() {
 	r.started = r.d.Now()
 	if r.ErrorOf >= 0 {
 		r.call.Extra = []runtime.Value{failureValue(r)}
 	} else {
-		r.call.Input = event.AppendInput(make([]byte, 0, len(r.a.del.Body())+64), r.a.del.Body(), r.Match)
+		body := r.a.del.Body()
+		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && !r.a.resumed && r.After < 0 {
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 {
 		r.wait = q.Queue(r.d.runCtx, &r.call)
 	}
+	r.d.running.Add(1)
+	go r.work()
 }
 
 // work takes the run to its outcome.
 func (r *run) work() {
-	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, r.Limit, errRunLimit)
-	defer cancel()
-	value, fail, err := r.turn(ctx)
-	if err != nil && context.Cause(ctx) == errRunLimit {
-		fail, err = &runtime.Error{
-			Kind: runtime.LimitError, Limit: runtime.LimitRun, Pos: runtime.Position{Path: r.Script},
-			Msg: "the run took longer than " + r.Limit.String(),
-		}, nil
-	}
+	defer r.d.running.Done()
+	value, fail, err := r.outcome()
 	if err != nil {
-		if !errors.Is(err, errAbandoned) && context.Cause(r.d.runCtx) != errDrained {
+		if context.Cause(r.d.runCtx) != errDrained {
 			r.d.Logger.Error("run is left for the next start", "run", r.ID, "rule", r.Rule, "err", err)
 		}
 		r.a.abandon(r)
 		return
 	}
-	end := ended{Outcome: Done, Error: fail, Steps: r.steps, Passes: r.passes}
-	switch {
-	case fail != nil:
+	end := ended{Outcome: Done, Error: fail}
+	r.guard(&end.Error, func() {
+		switch {
+		case fail != nil && r.aborted(fail):
+			end.Error = nil
+		case fail != nil:
+			r.failed(r.d.runCtx)
+		case value == skippedValue{}:
+			end.Outcome = skipped
+			r.answerEmpty()
+		default:
+			r.answer(r.d.runCtx, value)
+		}
+	})
+	if end.Error != nil {
 		end.Outcome = Failed
-		r.failed(r.d.runCtx, fail)
-	case value == skippedValue{}:
-		end.Outcome = skipped
-		r.answerEmpty()
-	default:
-		r.answer(r.d.runCtx, value)
 	}
-	end.At = r.d.Now()
+	if r.cutOff {
+		r.a.abandon(r)
+		return
+	}
+	end.At, end.Steps, end.Passes = r.d.Now(), r.steps, r.passes
 	end.Took = end.At.Sub(r.started)
-	r.report(end)
-	if fail != nil {
-		r.a.tellErrorRules(r, fail)
+	if end.Outcome == skipped && r.cooldown {
+		r.d.cooldowns.cancel(cooldownKey(r.Rule, r.e), r.ID)
 	}
+	r.report(end)
 	r.a.end(r, end)
 }
 
+// outcome is what the handler returned, or why it failed. An error means that
+// the run cannot go on in this process.
+func (r *run) outcome() (value runtime.Value, fail *runtime.Error, err error) {
+	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, r.Limit, errRunLimit)
+	defer cancel()
+	r.guard(&fail, func() { value, fail, err = r.turn(ctx) })
+	if err != nil && context.Cause(ctx) == errRunLimit {
+		return nil, &runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitRun, Pos: runtime.Position{Path: r.Script},
+			Msg: "the run took longer than " + r.Limit.String(),
+		}, nil
+	}
+	return value, fail, err
+}
+
 var errRunLimit = errors.New("limits.run")
+
+// guard calls f; a panic of this program becomes the failure of this run alone.
+func (r *run) guard(fail **runtime.Error, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.d.Logger.Error("panic", "run", r.ID, "rule", r.Rule, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			*fail = &runtime.Error{
+				Kind: runtime.InternalError, Pos: runtime.Position{Path: r.Script},
+				Msg: fmt.Sprintf("panic: %v", p),
+			}
+		}
+	}()
+	f()
+}
 
 // skippedValue is what passesUntilDone returns when `when` said no.
 type skippedValue struct{}
 
 // turn waits for the run that this one comes after, if any, and works.
-func (r *run) turn(ctx context.Context) (runtime.Value, *runtime.Error, error) {
+// A panic below is a fault of this program; it ends this run alone.
+func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Error, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.d.Logger.Error("panic in a run", "run", r.ID, "rule", r.Rule, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			fail = &runtime.Error{Kind: runtime.InternalError, Pos: runtime.Position{Path: r.Script}, Msg: "internal error: see the server's log"}
+			value, err = nil, nil
+		}
+	}()
 	if r.After >= 0 && r.After < r.index {
 		first := r.a.all()[r.After]
 		select {
@@ -129,13 +190,14 @@ func (r *run) turn(ctx context.Context) (runtime.Value, *runtime.Error, error) {
 // passesUntilDone makes passes and performs effects until the handler has
 // returned. The error means that the run cannot go on in this process.
 func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Error, error) {
-	if r.a.resumed {
+	if !r.acquired {
 		if err := r.d.restore(ctx, r.Digest); err != nil {
-			return nil, &runtime.Error{
-				Kind: runtime.InternalError, Pos: runtime.Position{Path: r.Script},
-				Msg: "the version of the script that the run began with is gone: " + err.Error(),
-			}, nil
+			if ctx.Err() != nil {
+				return nil, nil, context.Cause(ctx)
+			}
+			return nil, r.gone(err), nil
 		}
+		r.acquire()
 	}
 	for {
 		reply, err := r.pass(ctx)
@@ -162,29 +224,57 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 	}
 }
 
-// pass makes one pass and emits its log lines.
+// gone is the failure of a run whose version cannot be run any more.
+func (r *run) gone(err error) *runtime.Error {
+	return &runtime.Error{
+		Kind: runtime.InternalError, Pos: runtime.Position{Path: r.Script},
+		Msg: "the version of the script that the run began with is gone: " + err.Error(),
+	}
+}
+
+// pass makes one pass and emits its log lines. A pool that cannot run anything
+// just now is asked again: nothing else may be wrong with the run.
 func (r *run) pass(ctx context.Context) (*runtime.Reply, error) {
-	var reply *runtime.Reply
-	var err error
-	if r.wait != nil {
-		reply, err = r.wait()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		reply, err := r.tryPass(ctx)
+		switch {
+		case err == nil:
+			r.passes++
+			r.steps += reply.Steps
+			r.call.SkipLogs += len(reply.Logs)
+			for _, l := range reply.Logs {
+				r.log(l)
+			}
+			return reply, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, runtime.ErrUnknownScript):
+			return &runtime.Reply{Status: runtime.Failed, Err: r.gone(err)}, nil
+		case errors.Is(err, runtime.ErrClosed):
+			return nil, err
+		}
+		r.d.Logger.Warn("run cannot start a pass, it tries again", "run", r.ID, "rule", r.Rule, "err", err)
+		if !pause(ctx, wait) {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (r *run) tryPass(ctx context.Context) (*runtime.Reply, error) {
+	if wait := r.wait; wait != nil {
 		r.wait = nil
-	} else {
-		reply, err = r.d.Pool.Run(ctx, &r.call)
+		return wait()
 	}
-	if err != nil {
-		return nil, err
-	}
-	r.passes++
-	r.steps += reply.Steps
-	r.call.SkipLogs += len(reply.Logs)
-	for _, l := range reply.Logs {
-		r.log(l)
-	}
-	return reply, nil
+	return r.d.Pool.Run(ctx, &r.call)
 }
 
 func (r *run) log(l runtime.LogLine) {
+	if r.d.Inspector != nil {
+		r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+l.Text)
+	}
+	if !r.d.Logger.Enabled(context.Background(), l.Level) {
+		return
+	}
 	attrs := []slog.Attr{slog.String("event_id", r.e.ID), slog.String("rule", r.Rule), slog.String("run", r.ID), slog.String("at", l.Pos.String())}
 	if l.Attrs != nil {
 		for _, f := range l.Attrs.Fields {
@@ -194,7 +284,6 @@ func (r *run) log(l runtime.LogLine) {
 		}
 	}
 	r.d.Logger.LogAttrs(context.Background(), l.Level, l.Text, attrs...)
-	r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+l.Text)
 }
 
 // report counts and logs the outcome of a run.
@@ -206,20 +295,27 @@ func (r *run) report(end ended) {
 	m.Runs.WithLabelValues(r.Rule, string(end.Outcome)).Inc()
 	m.RunTime.WithLabelValues(r.Rule).Observe(end.Took.Seconds())
 	m.Steps.WithLabelValues(r.Rule).Add(float64(end.Steps))
+	r.traceEnd(end)
+	if end.Error != nil && end.Error.Limit != "" {
+		m.Limits.WithLabelValues(r.Rule, end.Error.Limit).Inc()
+	}
 	level := slog.LevelDebug
+	if end.Error != nil {
+		level = slog.LevelError
+	}
+	if !r.d.Logger.Enabled(context.Background(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("event_id", r.e.ID), slog.String("event_type", r.e.Type), slog.String("team", r.e.Team),
 		slog.String("rule", r.Rule), slog.String("run", r.ID), slog.Float64("dur_ms", float64(end.Took.Microseconds())/1000),
 		slog.String("outcome", string(end.Outcome)),
 	}
 	if end.Error != nil {
-		level = slog.LevelError
 		attrs = append(attrs, slog.String("err", end.Error.Error()))
 		if end.Error.Limit != "" {
 			attrs = append(attrs, slog.String("limit", end.Error.Limit))
-			m.Limits.WithLabelValues(r.Rule, end.Error.Limit).Inc()
 		}
 	}
 	r.d.Logger.LogAttrs(context.Background(), level, "run ended", attrs...)
-	r.traceEnd(end)
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -130,7 +131,8 @@ type EffectReport struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// Report decodes what the store knows of an event.
+// Report decodes what the store knows of an event. Of a damaged journal it
+// gives what is sound, and the fault as the reason.
 func Report(info queue.EventInfo) (EventReport, error) {
 	rep := EventReport{ID: info.ID, Stored: info.Stored, Attempts: info.Attempt, Reason: info.Reason}
 	if !info.Settled.IsZero() {
@@ -140,8 +142,8 @@ func Report(info queue.EventInfo) (EventReport, error) {
 		rep.Kind, rep.Type = string(e.Kind), e.Type
 	}
 	rec, err := decodeRecord(info.Entries)
-	if err != nil {
-		return rep, err
+	if err != nil && rep.Reason == "" {
+		rep.Reason = "decode journal: " + err.Error()
 	}
 	for i, open := range rec.Runs {
 		end, over := rec.Ends[i]
@@ -155,7 +157,11 @@ func Report(info queue.EventInfo) (EventReport, error) {
 				run.Outcome = Dead
 			}
 		}
-		for n, s := range rec.Steps[i] {
+		steps := rec.Steps[i]
+		if last := rec.Last[i]; last != nil {
+			steps = append(slices.Clone(steps), *last)
+		}
+		for n, s := range steps {
 			er := EffectReport{Step: n + 1, Kind: s.Kind, At: s.Pos.String(), Args: show(s.Args), State: "in flight", Error: s.Err}
 			if s.Done {
 				er.State, er.Result = "done", show(s.Value)

@@ -56,28 +56,45 @@ func (w *waiters) deliver(id string, a *event.Answer) bool {
 // cooldowns remember when a rule last ran in a conversation.
 type cooldowns struct {
 	mu sync.Mutex
-	m  map[string]time.Time // when the rule may run again
+	m  map[string]cooldown
 }
 
-// pass reports whether the rule may run now, and if so starts its cooldown.
-func (c *cooldowns) pass(key string, d time.Duration, now time.Time) bool {
+type cooldown struct {
+	until time.Time // when the rule may run again
+	run   string    // the run that it is for
+}
+
+func cooldownKey(rule string, e *event.Event) string { return rule + "\x00" + e.Conversation() }
+
+// pass reports whether the run may go ahead now, and if so starts the cooldown
+// of its rule. A run that is taken up again goes ahead.
+func (c *cooldowns) pass(key, run string, d time.Duration, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil {
-		c.m = map[string]time.Time{}
+		c.m = map[string]cooldown{}
 	}
-	if now.Before(c.m[key]) {
-		return false
+	if last, ok := c.m[key]; ok && now.Before(last.until) {
+		return last.run == run
 	}
 	if len(c.m) >= 10_000 {
-		for k, until := range c.m {
-			if !now.Before(until) {
+		for k, last := range c.m {
+			if !now.Before(last.until) {
 				delete(c.m, k)
 			}
 		}
 	}
-	c.m[key] = now.Add(d)
+	c.m[key] = cooldown{now.Add(d), run}
 	return true
+}
+
+// cancel ends the cooldown that a run started, for it has turned out to be none.
+func (c *cooldowns) cancel(key, run string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m[key].run == run {
+		delete(c.m, key)
+	}
 }
 
 // lookups keep the events of a conversation in order while the names that
@@ -89,17 +106,21 @@ type lookups struct {
 
 // do calls then at once if known says so and nothing of the conversation
 // waits; else after look, in another goroutine, in the order of the calls.
+// The calls for one conversation come one after another.
 func (l *lookups) do(conversation string, spawn func(func()), known func() bool, look, then func()) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	waiting, busy := l.m[conversation]
+	_, busy := l.m[conversation]
+	l.mu.Unlock()
 	if !busy && known() {
 		then()
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.m == nil {
 		l.m = map[string][]func(){}
 	}
+	waiting, busy := l.m[conversation]
 	l.m[conversation] = append(waiting, func() { look(); then() })
 	if !busy {
 		spawn(func() { l.drain(conversation) })

@@ -1,0 +1,281 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// handle takes up one delivered event. It must not wait: it is called from the
+// one goroutine that reads a shard.
+func (d *Dispatcher) handle(del queue.Delivery) {
+	defer d.recovered(del)
+	e, err := event.Decode(del.Body())
+	if err != nil {
+		d.running.Go(func() { d.bury(del, "decode event: "+err.Error()) })
+		return
+	}
+	if d.Observe != nil {
+		d.Observe(e)
+	}
+	counted := false
+	if del.Attempt() > 1 || len(del.History()) > 0 {
+		rec, err := decodeRecord(del.History())
+		switch {
+		case err != nil:
+			d.running.Go(func() { d.bury(del, "decode journal: "+err.Error()) })
+			return
+		case rec.Attempts >= d.MaxAttempts:
+			d.running.Go(func() { d.bury(del, "interrupted too often: every attempt ended with the server") })
+			return
+		case rec.Runs != nil:
+			d.running.Go(func() { d.resume(del, e, rec) })
+			return
+		}
+		// Nothing but reads can have happened: it starts afresh, in its place.
+		// The attempt need not be on disk first: it counts events that end the
+		// server before their first record.
+		del.AppendLater(queue.Entry{Type: entryAttempt})
+		counted = true
+	}
+	set := d.Rules.Current()
+	if d.Names == nil || !(set.NeedsChannelNames() || set.NeedsUserNames()) {
+		d.fresh(del, e, counted)
+		return
+	}
+	d.lookups.do(e.Conversation(), d.running.Go,
+		func() bool { return d.Names(d.runCtx, e, false) },
+		func() { d.Names(d.runCtx, e, true) },
+		func() {
+			// Without the names that an ended context cut off, rules would not
+			// match that should: the event goes on at the next start.
+			if d.runCtx.Err() == nil {
+				defer d.recovered(del)
+				d.fresh(del, e, counted)
+			}
+		})
+}
+
+// recovered gives up an event over which this program panicked: the others go on.
+func (d *Dispatcher) recovered(del queue.Delivery) {
+	if p := recover(); p != nil {
+		d.Logger.Error("panic", "event_id", del.ID(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		d.running.Go(func() { d.bury(del, fmt.Sprintf("panic: %v", p)) })
+	}
+}
+
+// fresh starts the runs of an event that is seen for the first time.
+func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
+	set := d.Rules.Current()
+	d.trace(set, e)
+	matches := set.Match(e, nil)
+	if len(matches) == 0 {
+		d.tell(e, unmatched(e))
+		del.Settle()
+		return
+	}
+	act := newActivity(d, del, e)
+	act.counted = counted
+	d.plan(act, matches)
+	if len(act.runs) == 0 {
+		d.tell(e, emptyAnswer(e))
+		del.Settle()
+		return
+	}
+	act.start()
+}
+
+// plan adds a run for each match, without the rules that are cooling down and
+// those that have already run for the same message under another event id.
+func (d *Dispatcher) plan(act *activity, matches []rules.Match) {
+	e, kept := act.e, matches[:0]
+	ids := make([]string, 0, len(matches))
+	for _, m := range matches {
+		if m.Usage != "" {
+			d.tell(e, jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", m.Usage)))
+			continue
+		}
+		id := runID(act.key, m.Rule.ID)
+		if m.Rule.Cooldown > 0 && !d.cooldowns.pass(cooldownKey(m.Rule.ID, e), id, m.Rule.Cooldown, d.Now()) {
+			continue
+		}
+		kept, ids = append(kept, m), append(ids, id)
+	}
+	held := []bool(nil)
+	if act.key != act.del.ID() && len(kept) > 0 {
+		held = act.del.Claim(ids)
+	}
+	n := 0
+	for i, m := range kept {
+		if held == nil || held[i] {
+			kept[n] = m
+			act.add(d.describe(ids[i], kept[:n+1]))
+			n++
+		}
+	}
+}
+
+// describe says of the last match what the journal keeps.
+func (d *Dispatcher) describe(id string, matches []rules.Match) openRun {
+	m := &matches[len(matches)-1]
+	r, after := m.Rule, -1
+	for j := range matches[:len(matches)-1] {
+		if matches[j].Rule == m.After {
+			after = j
+		}
+	}
+	limit := d.RunLimit
+	if r.Timeout > 0 {
+		limit = r.Timeout
+	}
+	return openRun{
+		ID: id, Rule: r.ID, Script: r.Script, Digest: r.Digest, Func: r.Func, When: r.When,
+		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, After: after, Match: m.Groups,
+		cooldown: r.Cooldown > 0,
+	}
+}
+
+// An event that was cut off suspectAfter times and got no further is suspected
+// of ending the server. Only maxSuspects of those are under way at a time, and
+// the others are not counted as interrupted along with them.
+const (
+	suspectAfter = 2
+	maxSuspects  = 4
+)
+
+// resume takes up an event that was cut off: the runs are those of its first
+// record, on the versions they began with, with the results recorded so far.
+func (d *Dispatcher) resume(del queue.Delivery, e *event.Event, rec *record) {
+	act := newActivity(d, del, e)
+	if rec.Attempts >= suspectAfter {
+		select {
+		case d.suspects <- struct{}{}:
+			act.suspect = true
+		case <-d.runCtx.Done():
+			return
+		}
+	}
+	act.opened, act.onDisk, act.resumed, act.counted = true, true, true, true
+	if err := act.durable(d.runCtx, queue.Entry{Type: entryAttempt}); err != nil {
+		act.release() // stopped, or another process has it
+		return
+	}
+	for i, open := range rec.Runs {
+		act.addRecorded(open, rec.Steps[i], rec.Last[i], rec.Ends[i])
+	}
+	act.start()
+}
+
+// bury makes an event a dead letter.
+func (d *Dispatcher) bury(del queue.Delivery, reason string) {
+	err := persist(d.runCtx, func() error { return del.Dead(d.runCtx, reason) })
+	if err != nil {
+		d.Logger.Error("move event to the dead letters", "event_id", del.ID(), "err", err)
+		return
+	}
+	d.Metrics.Runs.WithLabelValues("", string(Dead)).Inc()
+	d.Logger.Error("event is dead", "event_id", del.ID(), "reason", reason)
+}
+
+// unmatched is the answer to an event that no rule wanted.
+func unmatched(e *event.Event) *event.Answer {
+	if e.Kind == event.Command {
+		return jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", "No rule answers "+e.Command+"."))
+	}
+	return emptyAnswer(e)
+}
+
+// tell answers an event for which nothing runs.
+func (d *Dispatcher) tell(e *event.Event, a *event.Answer) {
+	switch {
+	case !e.Answered():
+	case e.Reply == d.Store.Address():
+		d.deliver(e, a)
+	default: // on another machine: not in the goroutine that reads a shard
+		d.running.Go(func() { d.deliver(e, a) })
+	}
+}
+
+// deliver hands the answer to whoever waits for it, and reports whether
+// somebody does.
+func (d *Dispatcher) deliver(e *event.Event, a *event.Answer) bool {
+	if e.Reply == "" {
+		return false
+	}
+	if e.Reply == d.Store.Address() {
+		return d.waiters.deliver(e.ID, a)
+	}
+	// The other process stops waiting at the limit; leave it time to answer.
+	left := d.AnswerLimit - 200*time.Millisecond - d.Now().Sub(e.Received)
+	if left <= 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(d.runCtx, left)
+	defer cancel()
+	return d.Store.SendAnswer(ctx, e.Reply, e.ID, encodeAnswer(a)) == nil
+}
+
+// ensureSource keeps the sources of a version in the store while runs refer to it.
+func (d *Dispatcher) ensureSource(ctx context.Context, digest runtime.Digest) error {
+	if _, ok := d.sources.Load(digest); ok {
+		return nil
+	}
+	b, ok := d.Rules.Bundle(digest)
+	if !ok {
+		return runtime.ErrUnknownScript
+	}
+	if err := d.Store.PutSource(ctx, digest.String(), runtime.AppendBundle(nil, b)); err != nil {
+		return err
+	}
+	d.sources.Store(digest, struct{}{})
+	return nil
+}
+
+// restore makes a version of the past usable, or says why it is not.
+func (d *Dispatcher) restore(ctx context.Context, digest runtime.Digest) error {
+	if _, ok := d.Rules.Bundle(digest); ok {
+		return nil
+	}
+	text, err := d.Store.Source(ctx, digest.String())
+	if err != nil {
+		return err
+	}
+	b, err := runtime.DecodeBundle(text)
+	if err != nil {
+		return err
+	}
+	return d.Rules.Restore(ctx, b)
+}
+
+// persist calls f until the store takes what it writes, the context ends, or
+// trying again is of no use.
+func persist(ctx context.Context, f func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := f()
+		if err == nil || errors.Is(err, queue.ErrFenced) || errors.Is(err, queue.ErrClosed) || errors.Is(err, queue.ErrTooLarge) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// pause waits, and reports whether the context still stands.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
