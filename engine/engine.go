@@ -135,7 +135,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.disp = dispatch.New(dispatch.Options{
 		Store: e.store, Pool: e.pool, Rules: e.loader, Live: live,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
-		Drain: o.Drain, Complete: e.complete, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
+		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
 	})
 	if err := e.listen(); err != nil {
 		return nil, err

@@ -90,19 +90,27 @@ func (n *names) known(e *event.Event, set *rules.Set) bool {
 
 // forget drops what a renaming event says is out of date.
 func (n *names) forget(e *event.Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	switch e.Type {
 	case "channel_rename", "group_rename", "channel_deleted", "channel_unarchive":
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		delete(n.channels, e.Team+"/"+e.Channel)
 	case "user_change", "user_profile_changed":
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		delete(n.users, e.Team+"/"+e.User)
 	}
 }
 
+// observe implements dispatch.Options.Observe: what Slack says has changed is
+// looked up again when it is needed.
+func (e *Engine) observe(ev *event.Event) {
+	e.known.forget(ev)
+	e.slack.Observe(ev)
+}
+
 // knowNames implements dispatch.Options.Names.
 func (e *Engine) knowNames(ctx context.Context, ev *event.Event, wait bool) bool {
-	e.known.forget(ev)
 	set := e.loader.Current()
 	if e.known.known(ev, set) {
 		return true
@@ -115,6 +123,9 @@ func (e *Engine) knowNames(ctx context.Context, ev *event.Event, wait bool) bool
 		// A channel that cannot be looked up has no name: rules that go by
 		// names do not match it.
 		obj, err := e.slack.Channel(ctx, ev.Channel, o)
+		if ctx.Err() != nil {
+			return false // nothing is known of it
+		}
 		if err != nil {
 			e.log.Warn("look up the channel's name, for rules that go by it", "event_id", ev.ID, "err", err)
 		}
@@ -122,6 +133,9 @@ func (e *Engine) knowNames(ctx context.Context, ev *event.Event, wait bool) bool
 	}
 	if set.NeedsUserNames() && ev.User != "" {
 		obj, err := e.slack.User(ctx, ev.User, o)
+		if ctx.Err() != nil {
+			return false
+		}
 		if err != nil {
 			e.log.Warn("look up the user's name, for rules that go by it", "event_id", ev.ID, "err", err)
 		}
