@@ -23,7 +23,8 @@ type shard struct {
 	bytes   int64       // in them
 	current *page       // being written
 	running bool
-	timer   *time.Timer
+	timer   *time.Timer // of kickSoon
+	timerAt time.Time   // when it will fire, zero if it is not running
 	live    map[*event]struct{} // journaled and not settled
 	carried map[*event]struct{} // those of them whose lane slot is free
 	settled fifo[*event]        // in the order their ends were written
@@ -54,6 +55,7 @@ type page struct {
 	seq   uint64 // once stored
 	done  chan struct{}
 	err   error
+	now   bool // somebody waits: do not hold it back for company
 }
 
 // mark is what is to be done about an event once its page is stored.
@@ -142,6 +144,12 @@ func (sh *shard) end(e *event, entries []Entry) {
 		fit = append(fit, en)
 	}
 	sh.writeEntries(e, fit)
+	delay := c.settleIn
+	if !e.opened {
+		// Nothing was run: a crash before the write does no more than match the
+		// event again.
+		delay *= idleFactor
+	}
 	p := sh.room(itemSize(len(e.id)))
 	e.settled = c.now().UnixNano()
 	sh.put(p, nil, &item{kind: itemSettle, place: e.place, id: e.id, stored: e.stored, settled: e.settled})
@@ -151,8 +159,12 @@ func (sh *shard) end(e *event, entries []Entry) {
 	if c.consumer != nil {
 		c.consumer.release()
 	}
-	sh.kickSoon()
+	sh.kickSoon(delay)
 }
+
+// idleFactor is how many times longer the end of an event that no run has
+// touched may wait than that of another.
+const idleFactor = 20
 
 // room is the open page, or a new one if n bytes do not fit. Called with mu held.
 func (sh *shard) room(n int) *page {
@@ -189,9 +201,17 @@ func (sh *shard) lastPage() *page {
 	return sh.current
 }
 
-// kick starts the writer if there is something to write. Called with mu held.
+// kick has all that waits written now. Called with mu held.
 func (sh *shard) kick() {
-	if sh.running || sh.pages.len() == 0 || sh.fenced != nil {
+	if n := sh.pages.len(); n > 0 && sh.fenced == nil {
+		sh.pages.all()[n-1].now = true
+		sh.startWriter()
+	}
+}
+
+// startWriter starts the writer, if there is none. Called with mu held.
+func (sh *shard) startWriter() {
+	if sh.running {
 		return
 	}
 	sh.running = true
@@ -201,36 +221,42 @@ func (sh *shard) kick() {
 
 // kickTrim starts the writer if there is something to trim. Called with mu held.
 func (sh *shard) kickTrim() {
-	if sh.running || sh.fenced != nil || sh.core.closed || !sh.wantsTrim() {
-		return
+	if sh.fenced == nil && !sh.core.closed && sh.wantsTrim() {
+		sh.startWriter()
 	}
-	sh.running = true
-	sh.core.writers.Add(1)
-	go sh.write()
 }
 
-// kickSoon is kick after settleIn, so that ends share a write with what comes
-// next. Called with mu held.
-func (sh *shard) kickSoon() {
-	c := sh.core
-	if c.settleIn <= 0 {
+// kickSoon is kick after a delay, so that ends share a write with what comes
+// next; a full page does not wait. Called with mu held.
+func (sh *shard) kickSoon(delay time.Duration) {
+	switch {
+	case delay <= 0:
 		sh.kick()
 		return
+	case sh.pages.len() > 1 && sh.fenced == nil:
+		sh.startWriter()
 	}
-	if sh.running || sh.timer != nil {
+	at := time.Now().Add(delay)
+	if !sh.timerAt.IsZero() && !at.Before(sh.timerAt) {
 		return
 	}
-	sh.timer = time.AfterFunc(c.settleIn, func() {
+	sh.timerAt = at
+	if sh.timer != nil {
+		sh.timer.Reset(delay)
+		return
+	}
+	c := sh.core
+	sh.timer = time.AfterFunc(delay, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		sh.timer = nil
+		sh.timerAt = time.Time{}
 		if !c.closed {
 			sh.kick()
 		}
 	})
 }
 
-// write stores pages until there are none.
+// write stores pages until there are none, but for the last if it can wait.
 func (sh *shard) write() {
 	c := sh.core
 	defer c.writers.Done()
@@ -241,7 +267,7 @@ func (sh *shard) write() {
 			sh.trim()
 			c.mu.Lock()
 		}
-		if sh.pages.len() == 0 || sh.fenced != nil {
+		if n := sh.pages.len(); n == 0 || n == 1 && !sh.pages.front().now || sh.fenced != nil {
 			break
 		}
 		p := sh.pages.pop()

@@ -237,7 +237,7 @@ func TestDamagedDirectory(t *testing.T) {
 	for name, f := range damage {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := queue.Options{Dir: t.TempDir(), MinFreeDisk: -1}
+			o := queue.Options{Dir: t.TempDir(), MinFreeDisk: -1, Shards: 2}
 			s := open(t, o)
 			for i := range 10 {
 				if err := s.Put(context.Background(), queue.Record{ID: fmt.Sprint(i), Key: fmt.Sprint(i)}); err != nil {

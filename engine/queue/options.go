@@ -21,7 +21,9 @@ type Options struct {
 	// Letters, digits, "_" and "-".
 	Prefix string
 	// Shards is the number of lanes, default 1 embedded and 8 external. A store
-	// that exists keeps the number it was made with.
+	// that exists keeps the number it was made with. On one disk a second lane
+	// only halves the groups, and each group costs a flush; between servers
+	// lanes spread the leaders, and one steps in for another.
 	Shards int
 	// MaxBytes bounds all that is stored, default 4 GiB. One half is for events,
 	// a quarter for the journal, an eighth for state, the rest for sources and
@@ -43,7 +45,8 @@ type Options struct {
 	// then the next lane is tried once for as long.
 	PutTimeout time.Duration
 	// SettleDelay is how long the end of an event may wait to share a write,
-	// default 5 ms; below 0 not at all.
+	// default 5 ms; below 0 not at all. The end of an event without journal
+	// entries or claims may wait 20 times as long.
 	SettleDelay time.Duration
 	// DedupeWindow is how long an id is remembered, default 25 hours, but at
 	// most DedupeMax settled ids per shard, default 400,000 over all shards
