@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -173,6 +174,29 @@ func (f *fakeSlack) times(text string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.count[text]
+}
+
+// texts is how often each text was posted; total is how many in all, and seen
+// tells whether one ends so.
+func (f *fakeSlack) texts() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.count)
+}
+
+func (f *fakeSlack) total() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.messages)
+}
+
+func (f *fakeSlack) seen(end string) bool {
+	for text := range f.texts() {
+		if strings.HasSuffix(text, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // process is a running starling serve.
