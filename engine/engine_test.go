@@ -47,6 +47,7 @@ func newRig(t testing.TB, files map[string]string, change func(*engine.Options))
 	cfg := config.Default()
 	cfg.Rules, cfg.Data, cfg.Listen, cfg.Admin = []string{r.rules}, "", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Slack.SigningSecrets = []string{secret}
+	cfg.Limits.Deadline = 30 * time.Second // steps are what ends a script here: the machine may be busy
 	lib, err := stdlib.Library()
 	if err != nil {
 		t.Fatal(err)
