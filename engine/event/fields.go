@@ -1,7 +1,5 @@
 package event
 
-import "github.com/valyala/fastjson"
-
 // The keys that parsing looks at, in any object. Whatever else an object holds
 // stays in Raw.
 const (
@@ -148,56 +146,33 @@ func actionKeyIndex(k []byte) int {
 }
 
 // fields are the known fields of one object.
-type fields [nKeys]*fastjson.Value
+type fields [nKeys]*node
 
 // scan collects the known fields of v. A key that is there twice is a fault:
 // readers differ in which one counts. If v is no object all fields are absent.
-func (f *fields) scan(v *fastjson.Value) error {
+func (f *fields) scan(v *node) error {
 	*f = fields{}
-	if v == nil || v.Type() != fastjson.TypeObject {
+	if !v.isObject() {
 		return nil
 	}
-	o, _ := v.Object()
-	twice := -1
-	o.Visit(func(k []byte, v *fastjson.Value) {
-		i := keyIndex(k)
-		if i < 0 {
-			return
-		}
-		if f[i] != nil {
-			twice = i
-		}
-		f[i] = v
-	})
-	if twice >= 0 {
-		return unusable("a key is there twice in one object: %s", keyNames[twice])
+	v.below(func(c *node) { f[c.key] = c })
+	if v.twice >= 0 {
+		return unusable("a key is there twice in one object: %s", keyNames[v.twice])
 	}
 	return nil
 }
 
 // text returns a field that is a string, else nil.
-func (f *fields) text(i int) []byte { return textOf(f[i]) }
-
-func textOf(v *fastjson.Value) []byte {
-	if v == nil || v.Type() != fastjson.TypeString {
-		return nil
-	}
-	return v.GetStringBytes()
-}
+func (f *fields) text(i int) []byte { return f[i].text() }
 
 // id returns a field that is a string, or the id of one that is an object:
 // Slack sends users, channels and teams both ways.
-func (f *fields) id(i int) []byte { return idOf(f[i]) }
-
-func idOf(v *fastjson.Value) []byte {
-	if v != nil && v.Type() == fastjson.TypeObject {
-		v = v.Get("id")
+func (f *fields) id(i int) []byte {
+	if v := f[i]; v.isObject() {
+		return v.get(kID).text()
 	}
-	return textOf(v)
+	return f[i].text()
 }
-
-// isObject reports whether a field is an object.
-func (f *fields) isObject(i int) bool { return f[i] != nil && f[i].Type() == fastjson.TypeObject }
 
 // first returns the first that is not empty.
 func first(texts ...[]byte) []byte {

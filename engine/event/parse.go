@@ -130,8 +130,8 @@ func newEvent(m Meta) *Event {
 
 // parser holds what one parse needs; they are pooled.
 type parser struct {
-	json    fastjson.Parser
-	root    *fastjson.Value
+	doc     document
+	json    bool   // what is parsed is in doc
 	top     fields // the payload
 	in      fields // its event, view, message, … in turn
 	sub     fields
@@ -148,8 +148,9 @@ const maxPooled = 256 << 10
 
 func (p *parser) release() {
 	large := p.e != nil && len(p.e.Raw) > maxPooled || cap(p.scratch) > maxPooled
-	p.e, p.root, p.control = nil, nil, Control{}
-	// The fields point into the parser's own memory and are reset by scan.
+	p.e, p.json, p.control = nil, false, Control{}
+	// The fields point into doc, whose nodes are overwritten, and are reset by scan.
+	p.doc.drop()
 	p.texts.drop()
 	p.scratch = p.scratch[:0]
 	if !large {
@@ -160,17 +161,14 @@ func (p *parser) release() {
 // load checks and parses a JSON object into p.top.
 func (p *parser) load(body []byte, m Meta) error {
 	p.e = newEvent(m)
-	if err := checkJSON(body); err != nil {
+	v, err := p.doc.read(body)
+	if err != nil {
 		return unusable("not JSON: %v", err)
 	}
-	v, err := p.json.ParseBytes(body)
-	if err != nil {
-		return unusable("not JSON")
+	if !v.isObject() {
+		return unusable("not a JSON object but a %s", v.kind())
 	}
-	if v.Type() != fastjson.TypeObject {
-		return unusable("not a JSON object but a %s", v.Type())
-	}
-	p.root = v
+	p.json = true
 	return p.top.scan(v)
 }
 
@@ -188,9 +186,13 @@ func (p *parser) finish(raw []byte, err error) (*Event, Control, error) {
 	e.Raw = append([]byte(nil), raw...)
 	if e.ID == "" {
 		// White space and escapes differ between HTTP and Socket Mode.
-		if p.root != nil {
-			settle(p.root)
-			p.scratch = p.root.MarshalTo(p.scratch[:0])
+		if p.json {
+			root, err := fastjson.ParseBytes(raw)
+			if err != nil {
+				return nil, Control{}, unusable("not JSON")
+			}
+			settle(root)
+			p.scratch = root.MarshalTo(p.scratch[:0])
 			raw = p.scratch
 		}
 		e.ID = hashID(raw)

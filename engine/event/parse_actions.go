@@ -26,7 +26,7 @@ var interactions = map[string]Kind{
 // interaction reads an interactive payload from p.top.
 func (p *parser) interaction() error {
 	e, top := p.e, &p.top
-	if t := top[kType]; t != nil && t.Type() != fastjson.TypeString {
+	if t := top[kType]; t != nil && !t.isString() {
 		return unusable("type is not a string")
 	}
 	typ := string(top.text(kType))
@@ -41,8 +41,8 @@ func (p *parser) interaction() error {
 		return err
 	}
 	callback := top.text(kCallbackID)
-	if len(callback) == 0 && top.isObject(kView) {
-		callback = textOf(top[kView].Get("callback_id"))
+	if len(callback) == 0 && top[kView].isObject() {
+		callback = top[kView].get(kCallbackID).text()
 	}
 	p.texts.put(&e.CallbackID, callback)
 	p.texts.put(&e.Query, p.query(typ))
@@ -65,7 +65,7 @@ func (p *parser) interaction() error {
 func (f *fields) appendOptions(b []byte) []byte {
 	for _, k := range [...]int{kAPIAppID, kTeam, kUser, kActionID, kBlockID, kName, kCallbackID, kValue, kContainer} {
 		if f[k] != nil {
-			b = f[k].MarshalTo(b)
+			b = append(b, f[k].raw()...)
 		}
 		b = append(b, 0)
 	}
@@ -137,10 +137,7 @@ func (p *parser) actions(typ string, callback []byte) error {
 		p.texts.put(&a.Value, top.text(kValue))
 		return nil
 	}
-	if top[kActions] == nil {
-		return nil
-	}
-	list := top[kActions].GetArray()
+	list := top[kActions].list()
 	if len(list) == 0 {
 		return nil
 	}
@@ -161,9 +158,21 @@ func (p *parser) actions(typ string, callback []byte) error {
 			p.texts.put(&a.BlockID, p.in.text(kBlockID))
 		}
 		p.texts.put(&a.Type, p.in.text(kType))
-		if s := plainValue(v); s != nil && s.Type() == fastjson.TypeString {
-			p.texts.put(&a.Value, s.GetStringBytes())
+		if err := p.elementValue(&a.Value, v); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// elementValue reads what was chosen or typed in an element, if it is one text.
+func (p *parser) elementValue(dst *string, v *node) error {
+	el, err := fastjson.ParseBytes(v.raw())
+	if err != nil {
+		return unusable("not JSON")
+	}
+	if s := plainValue(el); s != nil && s.Type() == fastjson.TypeString {
+		p.texts.put(dst, s.GetStringBytes())
 	}
 	return nil
 }

@@ -1,35 +1,31 @@
 package event
 
-import (
-	"bytes"
-
-	"github.com/valyala/fastjson"
-)
+import "bytes"
 
 // envelope reads an Events API body from p.top.
 func (p *parser) envelope() error {
 	e, top := p.e, &p.top
 	e.Kind, e.Encoding = Other, JSON
-	if t := top[kType]; t != nil && t.Type() != fastjson.TypeString && t.Type() != fastjson.TypeNull {
+	if t := top[kType]; t != nil && !t.isString() && !t.isNull() {
 		return unusable("type is not a string")
 	}
 	typ := string(top.text(kType))
 	switch typ {
 	case "url_verification":
 		c := top[kChallenge]
-		if c == nil || c.Type() != fastjson.TypeString {
+		if !c.isString() {
 			return unusable("challenge is missing or not a string")
 		}
-		p.control.Verify, p.control.Challenge = true, string(c.GetStringBytes())
+		p.control.Verify, p.control.Challenge = true, string(c.text())
 		return nil
 	case "app_rate_limited":
 		p.control.RateLimited = true
 	case "event_callback":
-		if !top.isObject(kEvent) {
+		if !top[kEvent].isObject() {
 			return unusable("event is missing or not an object")
 		}
 	}
-	if id := top[kEventID]; id != nil && id.Type() != fastjson.TypeString && id.Type() != fastjson.TypeNull {
+	if id := top[kEventID]; id != nil && !id.isString() && !id.isNull() {
 		return unusable("event_id is not a string")
 	}
 	p.setID("", top.text(kEventID))
@@ -37,7 +33,7 @@ func (p *parser) envelope() error {
 	if err := p.authorization(); err != nil {
 		return err
 	}
-	if !top.isObject(kEvent) {
+	if !top[kEvent].isObject() {
 		p.texts.put(&e.Type, top.text(kType))
 		return nil
 	}
@@ -55,18 +51,12 @@ func (p *parser) envelope() error {
 // authorization reads whom the event is delivered for.
 func (p *parser) authorization() error {
 	e, top := p.e, &p.top
-	var auth *fastjson.Value
-	if top[kAuthorizations] != nil {
-		if list := top[kAuthorizations].GetArray(); len(list) > 0 {
-			auth = list[0]
-		}
-	}
-	if err := p.sub.scan(auth); err != nil {
+	if err := p.sub.scan(top[kAuthorizations].element()); err != nil {
 		return err
 	}
 	p.texts.put(&e.Team, first(top.id(kTeamID), top.id(kContextTeamID), p.sub.text(kTeamID)))
 	p.texts.put(&e.Enterprise, first(top.id(kEnterpriseID), p.sub.text(kEnterpriseID)))
-	if b := p.sub[kIsBot]; b != nil && b.GetBool() {
+	if p.sub[kIsBot].isTrue() {
 		p.texts.put(&e.BotUser, p.sub.text(kUserID))
 	}
 	return nil
@@ -75,7 +65,7 @@ func (p *parser) authorization() error {
 // innerEvent reads the event of an envelope from p.in.
 func (p *parser) innerEvent() error {
 	e, in := p.e, &p.in
-	if t := in[kType]; t != nil && t.Type() != fastjson.TypeString {
+	if t := in[kType]; t != nil && !t.isString() {
 		return unusable("event.type is not a string")
 	}
 	p.texts.put(&e.Type, in.text(kType))
@@ -101,7 +91,7 @@ func (p *parser) innerEvent() error {
 func (p *parser) plainEvent() {
 	e, in := p.e, &p.in
 	var item fields
-	if in.isObject(kItem) {
+	if in[kItem].isObject() {
 		// What is twice inside an item decides nothing.
 		_ = item.scan(in[kItem])
 	}
@@ -122,23 +112,23 @@ func (p *parser) plainEvent() {
 func (p *parser) message() error {
 	e, in := p.e, &p.in
 	for _, k := range [...]int{kTS, kThreadTS, kEventTS} {
-		if v := in[k]; v != nil && v.Type() != fastjson.TypeString && v.Type() != fastjson.TypeNull {
+		if v := in[k]; v != nil && !v.isString() && !v.isNull() {
 			return unusable("event.%s is not a string", keyNames[k])
 		}
 	}
 	inner, ts := in, in.text(kTS)
 	subtype := string(in.text(kSubtype))
 	switch {
-	case subtype == "message_changed" && in.isObject(kMessage):
+	case subtype == "message_changed" && in[kMessage].isObject():
 		if err := p.sub.scan(in[kMessage]); err != nil {
 			return err
 		}
 		inner = &p.sub
 		e.Edited = true
 		if prev := in[kPreviousMessage]; prev != nil {
-			ts = first(inner.text(kTS), textOf(prev.Get("ts")), ts)
-			old := prev.Get("text")
-			e.Unchanged = old != nil && bytes.Equal(textOf(old), inner.text(kText))
+			ts = first(inner.text(kTS), prev.get(kTS).text(), ts)
+			old := prev.get(kText)
+			e.Unchanged = old != nil && bytes.Equal(old.text(), inner.text(kText))
 		} else {
 			ts = first(inner.text(kTS), ts)
 		}

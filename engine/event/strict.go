@@ -10,19 +10,34 @@ import (
 const MaxNesting = 64
 
 // checkJSON refuses whatever is not exactly one strict JSON document of valid
-// Unicode. The parser behind it is lenient (raw control characters, odd
-// numbers, lone surrogates), and two readers that disagree about a payload are
+// Unicode. Lenient parsers (raw control characters, odd numbers, lone
+// surrogates) disagree about such a payload, and two readers that disagree are
 // how one thing is verified and another done.
 func checkJSON(b []byte) error {
+	s := scanner{b: b}
+	return s.document()
+}
+
+// scanner walks over a JSON text. It builds nothing but, if doc is set, notes
+// the places of known values there.
+type scanner struct {
+	b       []byte
+	i       int
+	escaped bool // the last string had escapes
+	doc     *document
+}
+
+// document reads the whole text.
+func (s *scanner) document() error {
+	b := s.b
 	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
 		return fmt.Errorf("begins with a byte order mark")
 	}
-	s := scanner{b: b}
 	s.space()
 	if s.i == len(b) {
 		return fmt.Errorf("is empty")
 	}
-	if err := s.value(0); err != nil {
+	if err := s.noted(-1, 0); err != nil {
 		return err
 	}
 	s.space()
@@ -32,10 +47,19 @@ func checkJSON(b []byte) error {
 	return nil
 }
 
-// scanner walks over a JSON text without building anything.
-type scanner struct {
-	b []byte
-	i int
+// noted reads a value and notes it, if values are noted.
+func (s *scanner) noted(key, depth int) error {
+	if s.doc == nil {
+		return s.value(depth, false)
+	}
+	s.space()
+	n := s.doc.begin(key, s.i)
+	s.escaped = false
+	if err := s.value(depth, depth < keepDepth); err != nil {
+		return err
+	}
+	s.doc.close(n, s.i, s.escaped)
+	return nil
 }
 
 func (s *scanner) fault(format string, args ...any) error {
@@ -65,15 +89,16 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-func (s *scanner) value(depth int) error {
+// value reads a value; with keep, it notes those of known keys in it.
+func (s *scanner) value(depth int, keep bool) error {
 	if depth > MaxNesting {
 		return s.fault("nested deeper than %d", MaxNesting)
 	}
 	switch c := s.peek(); {
 	case c == '{':
-		return s.object(depth)
+		return s.object(depth, keep)
 	case c == '[':
-		return s.list(depth)
+		return s.list(depth, keep)
 	case c == '"':
 		return s.text()
 	case c == 't':
@@ -90,7 +115,12 @@ func (s *scanner) value(depth int) error {
 	return s.fault("unexpected character")
 }
 
-func (s *scanner) object(depth int) error {
+func (s *scanner) object(depth int, keep bool) error {
+	self := 0
+	if keep {
+		self = len(s.doc.nodes) - 1
+	}
+	seen := uint64(0) // known keys
 	s.i++
 	if s.peek() == '}' {
 		s.i++
@@ -100,14 +130,26 @@ func (s *scanner) object(depth int) error {
 		if s.peek() != '"' {
 			return s.fault("want a key")
 		}
+		start := s.i
+		s.escaped = false
 		if err := s.text(); err != nil {
 			return err
+		}
+		key := -1
+		if keep {
+			key = s.known(start, self, &seen)
 		}
 		if s.peek() != ':' {
 			return s.fault("want a colon")
 		}
 		s.i++
-		if err := s.value(depth + 1); err != nil {
+		var err error
+		if key >= 0 {
+			err = s.noted(key, depth+1)
+		} else {
+			err = s.value(depth+1, false)
+		}
+		if err != nil {
 			return err
 		}
 		switch s.peek() {
@@ -122,14 +164,39 @@ func (s *scanner) object(depth int) error {
 	}
 }
 
-func (s *scanner) list(depth int) error {
+// known returns the index of the key that has just been read, if its value is
+// to be noted: the first one of a key.
+func (s *scanner) known(start, self int, seen *uint64) int {
+	name := s.b[start+1 : s.i-1]
+	if s.escaped {
+		name = s.doc.unescape(name)
+	}
+	key := keyIndex(name)
+	if key < 0 {
+		return -1
+	}
+	if bit := uint64(1) << key; *seen&bit == 0 {
+		*seen |= bit
+		return key
+	}
+	s.doc.nodes[self].twice = int16(key)
+	return -1
+}
+
+func (s *scanner) list(depth int, keep bool) error {
 	s.i++
 	if s.peek() == ']' {
 		s.i++
 		return nil
 	}
-	for {
-		if err := s.value(depth + 1); err != nil {
+	for n := 0; ; n++ {
+		var err error
+		if keep && n < keepElements {
+			err = s.noted(-1, depth+1)
+		} else {
+			err = s.value(depth+1, false)
+		}
+		if err != nil {
 			return err
 		}
 		switch s.peek() {
@@ -167,6 +234,7 @@ func (s *scanner) text() error {
 			s.i++
 			return nil
 		case c == '\\':
+			s.escaped = true
 			if err := s.escape(); err != nil {
 				return err
 			}
