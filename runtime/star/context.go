@@ -1,7 +1,6 @@
 package star
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/starling-rules/starling/runtime"
@@ -12,8 +11,8 @@ import (
 // charge implements runtime.Context.Charge.
 func (p *pass) charge(steps uint64) error {
 	p.thread.Steps += min(steps, p.lim.Steps)
-	if p.thread.Steps >= p.lim.Steps {
-		p.tick(context.Background())
+	if steps >= tickSteps || p.thread.Steps >= p.lim.Steps {
+		p.thread.OnMaxSteps(&p.thread)
 	}
 	if p.stop != nil {
 		return p.stop

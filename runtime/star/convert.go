@@ -313,7 +313,7 @@ func (p *pass) toStarDepth(v runtime.Value, depth int) (starlark.Value, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := d.SetKey(starlark.String(v.Fields[i].Key), w); err != nil {
+			if err := p.setKey(d, starlark.String(v.Fields[i].Key), w); err != nil {
 				return nil, err
 			}
 		}

@@ -5,42 +5,15 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
 )
 
-// guards are the functions that the rewriting (rewrite.go) puts in the place
-// of operators. No script can type their names.
-var guards = map[string]native{
-	"$eq": func(t *starlark.Thread, _ *starlark.Builtin, a starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return asBool(equal(a[0], a[1], equalDepth))
-	},
-	"$ne": func(t *starlark.Thread, _ *starlark.Builtin, a starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return asBool(not(equal(a[0], a[1], equalDepth)))
-	},
-	"$in": func(t *starlark.Thread, _ *starlark.Builtin, a starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return asBool(contains(a[0], a[1]))
-	},
-	"$notin": func(t *starlark.Thread, _ *starlark.Builtin, a starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return asBool(not(contains(a[0], a[1])))
-	},
-}
-
-func asBool(ok bool, err error) (starlark.Value, error) {
-	if err != nil {
-		return nil, err
-	}
-	return starlark.Bool(ok), nil
-}
-
-func not(ok bool, err error) (bool, error) { return !ok, err }
-
-// equalDepth bounds the nesting of what is compared.
-const equalDepth = 32
-
 // equal is ==: as the interpreter's, but a view is equal to the dict or list
-// it shows, also deep inside other values.
-func equal(x, y starlark.Value, depth int) (bool, error) {
+// it shows, also deep inside other values, and each pair that is looked at is
+// paid for: values that share their parts are small and take forever.
+func equal(m *meter, x, y starlark.Value, depth int) (bool, error) {
 	if depth == 0 {
-		return false, fmt.Errorf("comparison of values nested more than %d deep", equalDepth)
+		return false, fmt.Errorf("comparison of values nested more than %d deep", maxNesting)
 	}
 	if isPending(x) || isPending(y) {
 		return false, suspension{}
@@ -48,31 +21,100 @@ func equal(x, y starlark.Value, depth int) (bool, error) {
 	switch x := x.(type) {
 	case starlark.String:
 		s, ok := y.(starlark.String)
-		return ok && x == s, nil
+		if !ok || len(s) != len(x) {
+			return false, nil
+		}
+		if err := m.add(len(s) / 64); err != nil {
+			return false, err
+		}
+		return x == s, nil
 	case *starlark.Dict, *dictView, *calledView:
 		if !isDict(y) {
 			return false, nil
 		}
-		return equalDicts(x.(starlark.IterableMapping), y.(starlark.IterableMapping), depth)
+		return equalDicts(m, x.(starlark.IterableMapping), y.(starlark.IterableMapping), depth)
 	case *starlark.List, *listView, *calledList:
 		if !isList(y) {
 			return false, nil
 		}
-		return equalSequences(x.(starlark.Indexable), y.(starlark.Indexable), depth)
+		return equalSequences(m, x.(starlark.Indexable), y.(starlark.Indexable), depth)
 	case starlark.Tuple:
 		t, ok := y.(starlark.Tuple)
 		if !ok {
 			return false, nil
 		}
-		return equalSequences(x, t, depth)
+		return equalSequences(m, x, t, depth)
 	case *starlarkstruct.Struct:
 		s, ok := y.(*starlarkstruct.Struct)
 		if !ok {
 			return false, nil
 		}
-		return equalStructs(x, s, depth)
+		return equalStructs(m, x, s, depth)
+	case *starlark.Set:
+		if err := payMerge(m.t, x, y); err != nil {
+			return false, err
+		}
+	case starlark.Bytes:
+		if err := m.add(len(x) / 64); err != nil {
+			return false, err
+		}
 	}
-	return starlark.EqualDepth(x, y, min(depth, starlark.CompareLimit))
+	return starlark.EqualDepth(x, y, starlark.CompareLimit)
+}
+
+// compare is the ordering of two values, as the interpreter's, paid for.
+func compare(m *meter, op syntax.Token, x, y starlark.Value, depth int) (bool, error) {
+	if depth == 0 {
+		return false, fmt.Errorf("comparison of values nested more than %d deep", maxNesting)
+	}
+	switch x := x.(type) {
+	case starlark.String:
+		if y, ok := y.(starlark.String); ok {
+			if err := m.add(min(len(x), len(y)) / 64); err != nil {
+				return false, err
+			}
+		}
+	case starlark.Bytes:
+		if err := m.add(len(x) / 64); err != nil {
+			return false, err
+		}
+	case *starlark.List:
+		if y, ok := y.(*starlark.List); ok {
+			return compareSequences(m, op, x, y, depth)
+		}
+	case starlark.Tuple:
+		if y, ok := y.(starlark.Tuple); ok {
+			return compareSequences(m, op, x, y, depth)
+		}
+	case *starlark.Set:
+		if err := payMerge(m.t, x, y); err != nil {
+			return false, err
+		}
+	}
+	return starlark.CompareDepth(op, x, y, starlark.CompareLimit)
+}
+
+func compareSequences(m *meter, op syntax.Token, x, y starlark.Indexable, depth int) (bool, error) {
+	for i := range min(x.Len(), y.Len()) {
+		a, b := x.Index(i), y.Index(i)
+		if err := m.add(1); err != nil {
+			return false, err
+		}
+		if ok, err := equal(m, a, b, depth-1); err != nil {
+			return false, err
+		} else if !ok {
+			return compare(m, op, a, b, depth-1)
+		}
+	}
+	switch op {
+	case syntax.LT:
+		return x.Len() < y.Len(), nil
+	case syntax.LE:
+		return x.Len() <= y.Len(), nil
+	case syntax.GT:
+		return x.Len() > y.Len(), nil
+	}
+	return x.Len() >= y.Len(), nil
 }
 
 func isPending(v starlark.Value) bool { _, ok := v.(*pending); return ok }
@@ -93,49 +135,54 @@ func isList(v starlark.Value) bool {
 	return false
 }
 
-func equalDicts(x, y starlark.IterableMapping, depth int) (bool, error) {
+func equalDicts(m *meter, x, y starlark.IterableMapping, depth int) (bool, error) {
 	if starlark.Len(x) != starlark.Len(y) {
 		return false, nil
+	}
+	if err := payMerge(m.t, x, y); err != nil {
+		return false, err
 	}
 	for _, kv := range x.Items() {
 		w, found, err := y.Get(kv[0])
 		if err != nil || !found {
 			return false, err
 		}
-		if ok, err := equal(kv[1], w, depth-1); !ok || err != nil {
+		if ok, err := equal(m, kv[1], w, depth-1); !ok || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func equalSequences(x, y starlark.Indexable, depth int) (bool, error) {
+func equalSequences(m *meter, x, y starlark.Indexable, depth int) (bool, error) {
 	if x.Len() != y.Len() {
 		return false, nil
 	}
 	for i := range x.Len() {
-		if ok, err := equal(x.Index(i), y.Index(i), depth-1); !ok || err != nil {
+		if err := m.add(1); err != nil {
+			return false, err
+		}
+		if ok, err := equal(m, x.Index(i), y.Index(i), depth-1); !ok || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func equalStructs(x, y *starlarkstruct.Struct, depth int) (bool, error) {
-	names := x.AttrNames()
-	if other := y.AttrNames(); len(names) != len(other) {
+func equalStructs(m *meter, x, y *starlarkstruct.Struct, depth int) (bool, error) {
+	if x.Len() != y.Len() {
 		return false, nil
 	}
-	for _, name := range names {
-		a, err := x.Attr(name)
-		if err != nil {
+	for i := range x.Len() {
+		name, a := x.AttrAt(i)
+		other, b := y.AttrAt(i)
+		if name != other {
+			return false, nil
+		}
+		if err := m.add(1); err != nil {
 			return false, err
 		}
-		b, err := y.Attr(name)
-		if err != nil {
-			return false, nil // y has no such field
-		}
-		if ok, err := equal(a, b, depth-1); !ok || err != nil {
+		if ok, err := equal(m, a, b, depth-1); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -143,28 +190,50 @@ func equalStructs(x, y *starlarkstruct.Struct, depth int) (bool, error) {
 }
 
 // contains is x in y. Lists and tuples compare with equal.
-func contains(x, y starlark.Value) (bool, error) {
+func contains(m *meter, x, y starlark.Value) (bool, error) {
 	if isPending(x) || isPending(y) {
 		return false, suspension{}
 	}
 	switch y := y.(type) {
 	case *starlark.List:
-		return containsElem(x, y)
+		i, err := find(m, x, y, 0, y.Len())
+		return i >= 0, err
 	case starlark.Tuple:
-		return containsElem(x, y)
+		i, err := find(m, x, y, 0, y.Len())
+		return i >= 0, err
+	case *listView:
+		i, err := find(m, x, y, 0, y.Len())
+		return i >= 0, err
+	case starlark.String:
+		if err := m.add(len(y) / 64); err != nil {
+			return false, err
+		}
+	case starlark.Bytes:
+		if err := m.add(len(y) / 64); err != nil {
+			return false, err
+		}
 	}
-	found, err := starlark.Binary(tokenIn, x, y)
+	if err := m.add(hashCost(x)); err != nil {
+		return false, err
+	}
+	found, err := starlark.Binary(syntax.IN, x, y)
 	if err != nil {
 		return false, err
 	}
 	return bool(found.Truth()), nil
 }
 
-func containsElem(x starlark.Value, y starlark.Indexable) (bool, error) {
-	for i := range y.Len() {
-		if ok, err := equal(y.Index(i), x, equalDepth); ok || err != nil {
-			return ok, err
+// find returns the index of x among the elements start to end of y, or -1.
+func find(m *meter, x starlark.Value, y starlark.Indexable, start, end int) (int, error) {
+	for i := start; i < end; i++ {
+		if err := m.add(1); err != nil {
+			return -1, err
+		}
+		if ok, err := equal(m, y.Index(i), x, maxNesting); err != nil {
+			return -1, err
+		} else if ok {
+			return i, nil
 		}
 	}
-	return false, nil
+	return -1, nil
 }

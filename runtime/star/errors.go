@@ -85,6 +85,9 @@ var (
 // explain parts the interpreter's message from its hint, and adds hints for
 // what people trip over.
 func explain(msg string) (text, hint string) {
+	if len(msg) > 4*maxMessage { // keys are quoted whole
+		msg = bounded(msg)
+	}
 	if m := didYouMean.FindStringSubmatch(msg); m != nil {
 		return m[1], m[2]
 	}
@@ -164,7 +167,9 @@ func (ld *loader) nearest(u *unit, name string) string {
 	names := append([]string(nil), ld.lang.names...)
 	if m, ok := u.file.Module.(*resolve.Module); ok {
 		for _, g := range m.Globals {
-			names = append(names, g.First.Name)
+			if !strings.HasPrefix(g.First.Name, "$") {
+				names = append(names, g.First.Name)
+			}
 		}
 	}
 	sort.Strings(names)

@@ -59,12 +59,10 @@ func (v *listView) elems() []starlark.Value {
 
 // Has is the operator in.
 func (v *listView) Has(y starlark.Value) (bool, error) {
-	for i := range v.src.Len() {
-		if ok, err := equal(v.Index(i), y, equalDepth); ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
+	m := meter{t: &v.p.thread}
+	defer m.done()
+	i, err := find(&m, y, v, 0, v.src.Len())
+	return i >= 0, err
 }
 
 // SetIndex refuses.
@@ -98,14 +96,16 @@ func (v *listView) index(_ *starlark.Thread, b *starlark.Builtin, args starlark.
 		return nil, err
 	}
 	n := v.src.Len()
-	for i := clamp(start, n); i < clamp(end, n); i++ {
-		if ok, err := equal(v.Index(i), y, equalDepth); err != nil {
-			return nil, err
-		} else if ok {
-			return starlark.MakeInt(i), nil
-		}
+	m := meter{t: &v.p.thread}
+	defer m.done()
+	i, err := find(&m, y, v, clamp(start, n), clamp(end, n))
+	switch {
+	case err != nil:
+		return nil, err
+	case i < 0:
+		return nil, fmt.Errorf("index: value not in list")
 	}
-	return nil, fmt.Errorf("index: value not in list")
+	return starlark.MakeInt(i), nil
 }
 
 // clamp makes an index of a script one of Go.

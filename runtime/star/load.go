@@ -27,6 +27,8 @@ type module struct {
 	// registrations hold, in order, then the top-level functions by position.
 	funcs []*starlark.Function
 	index map[*starlark.Function]int
+	// large tells that the top level made large values.
+	large bool
 }
 
 // unit is one file of a bundle on its way to be run.
@@ -164,15 +166,12 @@ func (ld *loader) checkLoadNames(s *syntax.LoadStmt) {
 
 // compile rewrites and resolves every file, collecting all problems.
 func (ld *loader) compile() {
-	rw := &rewriter{calls: ld.calls, registers: func(name string) bool {
-		if ld.lang.host.Library == nil {
-			return false
-		}
-		b := ld.lang.host.Library.Lookup(name)
-		return b != nil && b.Purity == runtime.Register
-	}}
 	for _, u := range ld.order {
-		rw.file(u.file)
+		rw := &rewriter{calls: ld.calls, registers: ld.registers, module: ld.module}
+		if !rw.file(u.file) {
+			ld.errs = append(ld.errs, rw.errs...)
+			continue
+		}
 		prog, err := starlark.FileProgram(u.file, ld.names.Has)
 		if err != nil {
 			ld.nameErrors(u, err)
@@ -187,6 +186,21 @@ func (ld *loader) compile() {
 		ld.checkMembers(u)
 		ld.checkImports(u)
 	}
+}
+
+// registers tells by its dotted name whether a built-in registers a rule.
+func (ld *loader) registers(name string) bool {
+	if ld.lang.host.Library == nil {
+		return false
+	}
+	b := ld.lang.host.Library.Lookup(name)
+	return b != nil && b.Purity == runtime.Register
+}
+
+// module tells whether a name is that of a built-in module.
+func (ld *loader) module(name string) bool {
+	_, ok := ld.names[name].(*namespace)
+	return ok
 }
 
 // checkImports finds names that the loaded file does not have.
@@ -206,7 +220,7 @@ func (ld *loader) checkImports(u *unit) {
 			}
 			var names []string
 			for name := range from.globals {
-				if !strings.HasPrefix(name, "_") {
+				if !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "$") {
 					names = append(names, name)
 				}
 			}

@@ -3,10 +3,8 @@ package star
 import (
 	"errors"
 	"log/slog"
-	"strings"
 
 	"go.starlark.net/starlark"
-	"go.starlark.net/starlarkstruct"
 
 	"github.com/starling-rules/starling/runtime"
 )
@@ -16,11 +14,8 @@ type native = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starla
 
 // natives are the built-ins of kind Native: what a language must do itself.
 var natives = map[string]native{
-	"catch":  catch,
-	"fail":   fail,
-	"print":  printLine,
-	"struct": starlarkstruct.Make,
-	"type":   typeOfValue,
+	"catch": catch,
+	"type":  typeOfValue,
 }
 
 // typeName is what type(x) says: views are the dicts and lists they show.
@@ -50,38 +45,18 @@ func typeOfValue(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, k
 	return starlark.String(typeName(v)), nil
 }
 
-// words joins arguments as print does.
-func words(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (string, error) {
-	sep := " "
-	if err := starlark.UnpackArgs(b.Name(), nil, kwargs, "sep?", &sep); err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	for i, v := range args {
-		if i > 0 {
-			out.WriteString(sep)
-		}
-		if s, ok := starlark.AsString(v); ok {
-			out.WriteString(s)
-		} else {
-			out.WriteString(v.String())
-		}
-	}
-	return out.String(), nil
-}
-
 // printLine writes a log line.
-func printLine(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	text, err := words(b, args, kwargs)
+func printLine(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	text, err := words(t, b, args, kwargs)
 	if err != nil {
 		return nil, err
 	}
-	return starlark.None, passOf(thread).log(runtime.LogLine{Level: slog.LevelInfo, Text: text})
+	return starlark.None, passOf(t).log(runtime.LogLine{Level: slog.LevelInfo, Text: text})
 }
 
 // fail ends the run with a message.
-func fail(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	text, err := words(b, args, kwargs)
+func fail(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	text, err := words(t, b, args, kwargs)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +72,7 @@ func catch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kw
 	}
 	v, err := starlark.Call(thread, args[0], args[1:], kwargs)
 	if err == nil {
-		return starlark.Tuple{v, starlark.None}, nil
+		return newTuple(thread, starlark.Tuple{v, starlark.None})
 	}
 	p := passOf(thread)
 	if p.stop != nil || errors.Is(err, suspension{}) {

@@ -29,6 +29,10 @@ type pass struct {
 	lines   int              // log lines so far
 	output  int              // and their bytes
 	logs    []runtime.LogLine
+	// tickEvery is how many steps lie between two looks at the clock.
+	tickEvery uint64
+	// tables watch the keys of large dicts and sets (table.go).
+	tables map[starlark.Value]*table
 	// stop, once set, is how the pass ends: nothing in a script can catch it.
 	stop *runtime.Error
 
@@ -54,7 +58,11 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 	p := &pass{m: m, call: c, lim: c.Limits.OrDefault(), start: time.Now()}
 	p.thread.Name = c.RunID
 	p.thread.SetLocal(passKey, p)
-	p.thread.SetMaxExecutionSteps(min(tickSteps, p.lim.Steps))
+	p.tickEvery = tickSteps
+	if m.large {
+		p.tickEvery = fineTick
+	}
+	p.thread.SetMaxExecutionSteps(min(p.tickEvery, p.lim.Steps))
 	p.thread.OnMaxSteps = func(*starlark.Thread) { p.tick(ctx) }
 	p.source.Seed(c.Seed, c.Seed^0x9e3779b97f4a7c15)
 	p.rand = *rand.New(&p.source)
@@ -238,7 +246,8 @@ func (p *pass) stopWith(e *runtime.Error) *runtime.Error {
 	return p.stop
 }
 
-// tick is called by the interpreter every tickSteps.
+// tick is called by the interpreter every tickEvery steps, and by guards that
+// spend many.
 func (p *pass) tick(ctx context.Context) {
 	switch {
 	case p.thread.Steps >= p.lim.Steps:
@@ -254,7 +263,7 @@ func (p *pass) tick(ctx context.Context) {
 	case ctx.Err() != nil:
 		_ = p.cancelled(ctx)
 	default:
-		p.thread.SetMaxExecutionSteps(min(p.thread.Steps+tickSteps, p.lim.Steps))
+		p.thread.SetMaxExecutionSteps(min(p.thread.Steps+p.tickEvery, p.lim.Steps))
 	}
 }
 

@@ -6,9 +6,6 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// tokenIn is the operator in.
-const tokenIn = syntax.IN
-
 // rewriter changes a syntax tree before its names are resolved: some
 // operators become calls of guards, and positions move to where an author
 // looks for an error (the name that is called, not the bracket behind it).
@@ -19,42 +16,66 @@ type rewriter struct {
 	calls map[runtime.Position]*callSite
 	// registers tells by their dotted names which these are.
 	registers func(name string) bool
+	// module tells whether a predeclared name is a built-in module.
+	module func(name string) bool
+
+	nodes int
+	bound map[string]bool // names that the file gives a meaning of its own
+	errs  []*runtime.Error
 }
 
-func (r *rewriter) file(f *syntax.File) { r.stmts(f.Stmts) }
+// file rewrites a file, unless there is something wrong with it (errs).
+func (r *rewriter) file(f *syntax.File) bool {
+	r.survey(f)
+	if len(r.errs) > 0 {
+		return false
+	}
+	r.stmts(&f.Stmts)
+	return true
+}
 
-func (r *rewriter) stmts(list []syntax.Stmt) {
-	for _, s := range list {
-		r.stmt(s)
+// stmts rewrites statements; some become several.
+func (r *rewriter) stmts(list *[]syntax.Stmt) {
+	in := *list
+	for i, s := range in {
+		before := r.stmt(s)
+		if before != nil && &in[0] == &(*list)[0] {
+			*list = append([]syntax.Stmt(nil), in[:i]...)
+		}
+		if &in[0] != &(*list)[0] {
+			*list = append(append(*list, before...), s)
+		}
 	}
 }
 
-func (r *rewriter) stmt(s syntax.Stmt) {
+// stmt rewrites a statement and returns what has to come before it.
+func (r *rewriter) stmt(s syntax.Stmt) (before []syntax.Stmt) {
 	switch s := s.(type) {
 	case *syntax.ExprStmt:
 		r.expr(&s.X)
 	case *syntax.IfStmt:
 		r.expr(&s.Cond)
-		r.stmts(s.True)
-		r.stmts(s.False)
+		r.stmts(&s.True)
+		r.stmts(&s.False)
 	case *syntax.AssignStmt:
-		r.target(s.LHS)
-		r.expr(&s.RHS)
+		return r.assign(s)
 	case *syntax.DefStmt:
 		r.params(s.Params)
-		r.stmts(s.Body)
+		r.stmts(&s.Body)
+		r.checkRest(s)
 	case *syntax.ForStmt:
 		r.target(s.Vars)
 		r.expr(&s.X)
-		r.stmts(s.Body)
+		r.stmts(&s.Body)
 	case *syntax.WhileStmt:
 		r.expr(&s.Cond)
-		r.stmts(s.Body)
+		r.stmts(&s.Body)
 	case *syntax.ReturnStmt:
 		if s.Result != nil {
 			r.expr(&s.Result)
 		}
 	}
+	return nil
 }
 
 // target visits the left side of an assignment, which itself must stay.
@@ -73,6 +94,9 @@ func (r *rewriter) target(e syntax.Expr) {
 	case *syntax.IndexExpr:
 		r.expr(&e.X)
 		r.expr(&e.Y)
+		if !isLiteral(e.Y) {
+			e.X = guardCall("$at", e.Lbrack, e.X)
+		}
 	case *syntax.DotExpr:
 		r.expr(&e.X)
 		e.Dot = e.Name.NamePos
@@ -104,8 +128,12 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.exprs(e.List)
 	case *syntax.TupleExpr:
 		r.exprs(e.List)
+		*p = tupleGuard(e)
 	case *syntax.DictExpr:
 		r.exprs(e.List)
+		if len(e.List) > maxDisplay {
+			*p = guardCall("$dict1", e.Lbrace, pairs(e.List))
+		}
 	case *syntax.DictEntry:
 		r.expr(&e.Key)
 		r.expr(&e.Value)
@@ -121,28 +149,39 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.expr(&e.Lo)
 		r.expr(&e.Hi)
 		r.expr(&e.Step)
+		*p = guardCall("$slice", e.Lbrack, e.X, orNone(e.Lo, e.Lbrack), orNone(e.Hi, e.Lbrack), orNone(e.Step, e.Lbrack))
 	case *syntax.Comprehension:
-		r.comprehension(e)
+		*p = r.comprehension(e)
 	case *syntax.LambdaExpr:
 		r.params(e.Params)
 		r.expr(&e.Body)
+		if rest := restOf(e.Params); rest != nil {
+			e.Body = guardCall("$args", syntax.Start(e.Body), ident(rest.Name, rest.NamePos), e.Body)
+		}
 	case *syntax.UnaryExpr:
 		r.expr(&e.X)
 	case *syntax.DotExpr:
 		r.expr(&e.X)
 		e.Dot = e.Name.NamePos
+		if guardedNames[e.Name.Name] && !r.isModule(e.X) {
+			*p = guardCall("$attr", e.Dot, e.X, &syntax.Literal{Token: syntax.STRING, TokenPos: e.Dot, Value: e.Name.Name})
+		}
 	case *syntax.CallExpr:
 		r.call(e)
 	case *syntax.BinaryExpr:
 		r.expr(&e.X)
-		r.expr(&e.Y)
+		if t, ok := unparen(e.Y).(*syntax.TupleExpr); ok && (e.Op == syntax.PERCENT || e.Op == syntax.IN || e.Op == syntax.NOT_IN) {
+			r.exprs(t.List) // nobody keeps the tuple
+		} else {
+			r.expr(&e.Y)
+		}
 		if name := guardOf(e); name != "" {
-			*p = guardCall(name, e)
+			*p = guardCall(name, e.OpPos, e.X, e.Y)
 		}
 	}
 }
 
-func (r *rewriter) comprehension(e *syntax.Comprehension) {
+func (r *rewriter) comprehension(e *syntax.Comprehension) syntax.Expr {
 	r.expr(&e.Body)
 	for _, c := range e.Clauses {
 		switch c := c.(type) {
@@ -153,18 +192,30 @@ func (r *rewriter) comprehension(e *syntax.Comprehension) {
 			r.expr(&c.Cond)
 		}
 	}
+	if entry, ok := e.Body.(*syntax.DictEntry); ok {
+		e.Body = &syntax.TupleExpr{Lparen: entry.Colon, List: []syntax.Expr{entry.Key, entry.Value}, Rparen: entry.Colon}
+		e.Curly = false
+		return guardCall("$dict", entry.Colon, e)
+	}
+	return e
 }
 
 // call visits a call. Arguments name=value keep their shape.
 func (r *rewriter) call(e *syntax.CallExpr) {
 	start := syntax.Start(e.Fn)
-	r.expr(&e.Fn)
+	var receiver syntax.Expr
 	switch fn := e.Fn.(type) {
 	case *syntax.Ident:
 		e.Lparen = fn.NamePos
 	case *syntax.DotExpr:
 		e.Lparen = fn.Name.NamePos
+		if guardedNames[fn.Name.Name] && !r.isModule(fn.X) && len(e.Args) < maxArgs {
+			r.expr(&fn.X)
+			receiver = fn.X
+			e.Fn = ident("$."+fn.Name.Name, fn.Name.NamePos)
+		}
 	}
+	r.expr(&e.Fn)
 	if r.registers(dottedName(e.Fn)) {
 		r.calls[position(e.Lparen)] = &callSite{start: start, args: append([]syntax.Expr(nil), e.Args...)}
 	}
@@ -178,57 +229,15 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 		case *syntax.UnaryExpr:
 			if a.Op == syntax.STAR || a.Op == syntax.STARSTAR {
 				r.expr(&a.X)
+				a.X = guardCall("$"+a.Op.String()+"args", a.OpPos, a.X)
 				continue
 			}
 		}
 		r.expr(&e.Args[i])
 	}
-}
-
-// guardOf returns the guard that takes the place of an operator, or "".
-//
-// Equality needs one because the interpreter never asks two values of
-// different types, and a view is another type than the dict it shows. A
-// comparison with a literal number or text cannot involve a view, and the
-// interpreter's own operator suspends on a pending result; `"x" in y` likewise.
-func guardOf(e *syntax.BinaryExpr) string {
-	switch e.Op {
-	case syntax.EQL, syntax.NEQ:
-		if isLiteral(e.X) || isLiteral(e.Y) {
-			return ""
-		}
-		if e.Op == syntax.EQL {
-			return "$eq"
-		}
-		return "$ne"
-	case syntax.IN, syntax.NOT_IN:
-		if isLiteral(e.X) {
-			return ""
-		}
-		if e.Op == syntax.IN {
-			return "$in"
-		}
-		return "$notin"
+	if receiver != nil {
+		e.Args = append([]syntax.Expr{receiver}, e.Args...)
 	}
-	return ""
-}
-
-// guardCall is name(x, y) at the position of the operator.
-func guardCall(name string, e *syntax.BinaryExpr) *syntax.CallExpr {
-	return &syntax.CallExpr{
-		Fn:     &syntax.Ident{NamePos: e.OpPos, Name: name},
-		Lparen: e.OpPos,
-		Args:   []syntax.Expr{e.X, e.Y},
-		Rparen: e.OpPos,
-	}
-}
-
-func isLiteral(e syntax.Expr) bool {
-	if p, ok := e.(*syntax.ParenExpr); ok {
-		return isLiteral(p.X)
-	}
-	_, ok := e.(*syntax.Literal)
-	return ok
 }
 
 // dottedName returns "a.b.c" for an expression of that form, else "".

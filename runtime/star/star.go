@@ -12,7 +12,13 @@
 //
 // Every file goes through one rewriting of its syntax tree before names are
 // resolved (rewrite.go). The names that the rewriting puts in begin with "$",
-// which no script can type, so what they stand for cannot be replaced.
+// which no script can type, so what they stand for cannot be replaced. They
+// are guards: operators (operator.go, equal.go), methods (method.go,
+// container.go) and functions (own.go, text.go, format.go) that bound what
+// they make and pay for it in steps (fuel.go, table.go) before they make it.
+// They turn nearly all hostile scripts into errors with a line number, and the
+// limit is the same on each replay. They are never claimed to be complete:
+// the promise that a script cannot hurt the server rests on worker processes.
 //
 // The package knows no Slack, no store and no door: effects leave as data.
 package star
@@ -45,15 +51,7 @@ var _ runtime.Language = (*Language)(nil)
 // Starlark form.
 func New(host runtime.Host) (*Language, error) {
 	l := &Language{host: host, predeclared: starlark.StringDict{}}
-	for name, v := range starlark.Universe {
-		l.predeclared[name] = v
-	}
-	for name, fn := range natives {
-		l.predeclared[name] = starlark.NewBuiltin(name, fn)
-	}
-	for name, fn := range guards {
-		l.predeclared[name] = starlark.NewBuiltin(name, fn)
-	}
+	l.predeclareGuarded()
 	if host.Library != nil {
 		for _, b := range host.Library.All() {
 			if err := l.declare(b); err != nil {
@@ -72,6 +70,26 @@ func New(host runtime.Host) (*Language, error) {
 	}
 	sort.Strings(l.names)
 	return l, nil
+}
+
+// predeclareGuarded puts in the functions of the language and the guards.
+func (l *Language) predeclareGuarded() {
+	for _, name := range plainFunctions {
+		l.predeclared[name] = starlark.Universe[name]
+	}
+	for _, fns := range []map[string]native{owns, natives} {
+		for name, fn := range fns {
+			l.predeclared[name] = starlark.NewBuiltin(name, fn)
+		}
+	}
+	for name, g := range guards {
+		l.predeclared[name] = starlark.NewBuiltin(name, func(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			return g(t, args)
+		})
+	}
+	for name := range guardedNames {
+		l.predeclared["$."+name] = starlark.NewBuiltin("$."+name, callMethod(name))
+	}
 }
 
 // configName is what a script calls its configuration.

@@ -148,8 +148,8 @@ func frozen(what, hint string) error {
 	return &runtime.Error{Kind: runtime.RunError, Msg: "cannot " + what, Hint: hint}
 }
 
-// dictMethods are the methods of a frozen dict, by what they need.
-var dictMethods = []string{"get", "items", "keys", "values"}
+// viewMethods are the methods of a frozen dict, by what they need.
+var viewMethods = []string{"get", "items", "keys", "values"}
 
 // Attr is v.name: a method, a key, or None. A key of a method's name is both.
 func (v *dictView) Attr(name string) (starlark.Value, error) {
@@ -187,7 +187,7 @@ func (v *dictView) withMethod(w starlark.Value, name string) starlark.Value {
 }
 
 // AttrNames lists methods and keys.
-func (v *dictView) AttrNames() []string { return append(v.source().Keys(), dictMethods...) }
+func (v *dictView) AttrNames() []string { return append(v.source().Keys(), viewMethods...) }
 
 // invoke runs a method of a dict.
 func (v *dictView) invoke(name string, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
@@ -254,7 +254,7 @@ func (v *dictView) Binary(op syntax.Token, y starlark.Value, side starlark.Side)
 	d := starlark.NewDict(v.Len())
 	for _, half := range []starlark.IterableMapping{first, second} {
 		for _, kv := range half.Items() {
-			if err := d.SetKey(kv[0], kv[1]); err != nil {
+			if err := v.p.setKey(d, kv[0], kv[1]); err != nil {
 				return nil, err
 			}
 		}
