@@ -68,3 +68,22 @@ func FuzzDecodedText(f *testing.F) {
 		}
 	})
 }
+
+// A byte that ends or spoils a text is found wherever it stands.
+func TestTextsOfAnyLength(t *testing.T) {
+	t.Parallel()
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				text := []byte("abcdefghijklmnopqrst")[:n]
+				text[at] = byte(c)
+				body := append(append([]byte(`{"type":"app_rate_limited","api_app_id":"`), text...), '"', '}')
+				e, _, err := event.Parse(body, meta)
+				want := json.Valid(body) && c < 0x80
+				if (err == nil) != want || err == nil && c != '\\' && e.App != string(text) {
+					t.Fatalf("%q: %v", body, err)
+				}
+			}
+		}
+	}
+}

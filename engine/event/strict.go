@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -219,9 +220,20 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// plain8 is plain for eight bytes at once: it says no if any of them is below a
+// space, beyond ASCII, a quote or a backslash.
+func plain8(x uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote, slash := x^'"'*ones, x^'\\'*ones
+	return (x|(x-' '*ones)|(quote-ones)&^quote|(slash-ones)&^slash)&tops == 0
+}
+
 func (s *scanner) text() error {
 	b, i := s.b, s.i+1
 	for {
+		for i+8 <= len(b) && plain8(binary.LittleEndian.Uint64(b[i:])) {
+			i += 8
+		}
 		for i < len(b) && plain[b[i]] {
 			i++
 		}
