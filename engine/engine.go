@@ -290,7 +290,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		parts.wait()
 		return err
 	}
-	parts.start(failed, "serve", func() error { return e.server.Run(serving) })
+	served := make(chan struct{})
+	parts.start(failed, "serve", func() error {
+		defer close(served)
+		return e.server.Run(serving)
+	})
 	parts.start(failed, "watch rules", func() error { return e.loader.Watch(serving) })
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
@@ -310,10 +314,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.ending.Store(true)
 	e.server.Drain()
 	stopServing()
-	stopDispatch := context.AfterFunc(serving, stopConsuming)
-	defer stopDispatch()
-	<-dispatched
+	<-served // requests in flight may wait for the answer of a rule: events go on being consumed
 	stopConsuming()
+	<-dispatched
 	stopOperating()
 	parts.wait()
 	return err
