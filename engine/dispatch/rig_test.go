@@ -323,7 +323,7 @@ var errKilled = errors.New("killed")
 func (s *store) Consume(ctx context.Context, n int, handle func(queue.Delivery)) error {
 	return s.Store.Consume(ctx, n, func(d queue.Delivery) {
 		if s.s.point() {
-			handle(&delivery{d, s.s})
+			handle(&delivery{Delivery: d, s: s.s})
 		}
 	})
 }
@@ -342,10 +342,12 @@ func (s *store) PutSource(ctx context.Context, name string, b []byte) error {
 type delivery struct {
 	queue.Delivery
 	s *server
+	// refused: an AppendLater was, and the next Append says so.
+	refused atomic.Bool
 }
 
 func (d *delivery) Append(ctx context.Context, entries ...queue.Entry) error {
-	if d.s.sick.Load() {
+	if d.s.sick.Load() || d.refused.Swap(false) {
 		return queue.ErrUnavailable
 	}
 	if !d.s.point() {
@@ -359,7 +361,10 @@ func (d *delivery) Append(ctx context.Context, entries ...queue.Entry) error {
 }
 
 func (d *delivery) AppendLater(entries ...queue.Entry) {
-	if d.s.point() && !d.s.sick.Load() {
+	switch {
+	case d.s.sick.Load():
+		d.refused.Store(true)
+	case d.s.point():
 		d.Delivery.AppendLater(entries...)
 	}
 }
