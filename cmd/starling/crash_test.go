@@ -353,16 +353,25 @@ func TestKillNineLosesAndRepeatsNothing(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	if err := terminate(p); err != nil {
-		t.Errorf("SIGTERM: %v\n%s", err, p.log)
-	}
 	lost, repeated := 0, 0
 	for id := range l.acked {
 		switch n := slack.times(fmt.Sprintf("did job %d", id)); {
 		case n == 0:
 			lost++
+			out, err := exec.Command(binary(t), "runs", fmt.Sprintf("EvCRASH%d", id), "--admin", p.admin).CombinedOutput()
+			t.Logf("lost: %v\n%s", err, out)
 		case n > 1:
 			repeated++
+		}
+	}
+	if err := terminate(p); err != nil {
+		t.Errorf("SIGTERM: %v\n%s", err, p.log)
+	}
+	if lost > 0 {
+		for line := range strings.Lines(p.log.String()) {
+			if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
+				t.Log(line)
+			}
 		}
 	}
 	t.Logf("%d kills, %d events acked, %d lost, %d effects repeated, %d in flight at a kill and looked up",

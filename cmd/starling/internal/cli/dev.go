@@ -189,7 +189,7 @@ type inspector struct{ slack *sim.Server }
 // Event implements dispatch.Inspector.
 func (i inspector) Event(t dispatch.EventTrace) {
 	e := t.Event
-	out := sim.EventTrace{ID: e.ID, Kind: string(e.Kind), Type: e.Type, Text: e.Text, User: e.User, Channel: e.Channel, At: e.Received}
+	out := sim.EventTrace{ID: e.ID, Kind: string(e.Kind), Type: e.Type, Text: headline(e), User: e.User, Channel: e.Channel, At: e.Received}
 	for _, v := range t.Verdicts {
 		out.Verdicts = append(out.Verdicts, sim.Verdict{Rule: v.Rule.ID, Matched: v.Matched, Reason: v.Why})
 	}
@@ -212,6 +212,29 @@ func (i inspector) Run(t dispatch.RunTrace) {
 		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: text})
 	}
 	i.slack.TraceRun(out)
+}
+
+// headline says in a few words what an event is about.
+func headline(e *event.Event) string {
+	switch e.Kind {
+	case event.Command:
+		return strings.TrimSpace(e.Command + " " + e.Text)
+	case event.Action, event.Options:
+		ids := make([]string, len(e.Actions))
+		for i, a := range e.Actions {
+			ids[i] = a.ActionID
+		}
+		return strings.TrimSpace(strings.Join(ids, ", ") + " " + e.Query)
+	case event.Submit, event.ViewClosed, event.Shortcut:
+		return e.CallbackID
+	case event.Reaction:
+		return ":" + e.Reaction + ":"
+	case event.Webhook:
+		if e.Request != nil {
+			return e.Request.Method + " " + e.Request.Path
+		}
+	}
+	return e.Text
 }
 
 // asJSON passes JSON on, and quotes what is none (the text of an error).
