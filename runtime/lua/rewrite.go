@@ -1,0 +1,593 @@
+package lua
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/yuin/gopher-lua/ast"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// The locals that the rewriting brings in. No script can type their names.
+const (
+	catName = "$cat"
+	tabName = "$tab"
+	keyName = "$key"
+)
+
+// Bounds of one file.
+const (
+	maxNesting = 150    // of expressions and blocks: the compiler recurses
+	maxNodes   = 40_000 // statements and expressions
+	maxJoined  = 40     // operands of one call of $cat: each needs a register
+)
+
+// callSite is a call in the source that may register a rule.
+type callSite struct {
+	args    []runtime.Position
+	options map[string]runtime.Position // of a last table of named values
+}
+
+// rewriter changes a syntax tree before it is compiled, and checks its names:
+// .. and table constructors become calls of guards; positions move to where an
+// author looks for an error (the name that is called, the operator).
+type rewriter struct {
+	src   *source
+	lang  *Language
+	errs  runtime.Errors
+	calls map[int]*callSite // by the parser's line of the call
+	names map[int]string    // functions by the parser's line
+
+	requires []*requirement
+	scopes   [][]string
+	depth    int // functions around
+	nesting  int
+	nodes    int
+	assigned map[string]bool // globals that the file sets
+	uses     []use           // globals that it reads
+}
+
+// requirement is a call of require with a literal name.
+type requirement struct {
+	arg *ast.StringExpr
+	pos runtime.Position
+}
+
+// use is a global name where it is read.
+type use struct {
+	name string
+	line int
+}
+
+// tooMuch ends the rewriting of a file that exceeds a bound.
+type tooMuch struct{ err *runtime.Error }
+
+// file rewrites a chunk.
+func (r *rewriter) file(chunk []ast.Stmt) (out []ast.Stmt) {
+	defer func() {
+		if e, ok := recover().(tooMuch); ok {
+			r.errs = append(r.errs, e.err)
+		}
+	}()
+	r.push()
+	r.stmts(chunk)
+	r.pop()
+	r.checkNames()
+	guards := &ast.LocalAssignStmt{Names: []string{catName, tabName, keyName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}}
+	return append([]ast.Stmt{guards}, chunk...)
+}
+
+func (r *rewriter) push() { r.scopes = append(r.scopes, nil) }
+func (r *rewriter) pop()  { r.scopes = r.scopes[:len(r.scopes)-1] }
+func (r *rewriter) local(name ...string) {
+	r.scopes[len(r.scopes)-1] = append(r.scopes[len(r.scopes)-1], name...)
+}
+
+func (r *rewriter) isLocal(name string) bool {
+	for i := len(r.scopes) - 1; i >= 0; i-- {
+		for _, n := range r.scopes[i] {
+			if n == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *rewriter) fail(kind runtime.ErrorKind, line int, msg, hint string) {
+	r.errs = append(r.errs, &runtime.Error{Kind: kind, Pos: r.src.at(line), Msg: msg, Hint: hint})
+}
+
+// enter counts a node and its nesting.
+func (r *rewriter) enter(n ast.PositionHolder) {
+	r.nodes++
+	r.nesting++
+	if r.nesting > maxNesting || r.nodes > maxNodes {
+		msg := fmt.Sprintf("nested more than %d deep", maxNesting)
+		if r.nodes > maxNodes {
+			msg = fmt.Sprintf("more than %d statements and expressions", maxNodes)
+		}
+		panic(tooMuch{&runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: r.src.at(n.Line()), Msg: msg, Hint: "split it"}})
+	}
+}
+
+func (r *rewriter) stmts(list []ast.Stmt) {
+	for _, s := range list {
+		r.enter(s)
+		r.stmt(s)
+		r.nesting--
+	}
+}
+
+func (r *rewriter) block(list []ast.Stmt) {
+	r.push()
+	r.stmts(list)
+	r.pop()
+}
+
+func (r *rewriter) stmt(s ast.Stmt) {
+	switch s := s.(type) {
+	case *ast.AssignStmt:
+		r.assign(s)
+	case *ast.LocalAssignStmt:
+		r.localAssign(s)
+	case *ast.FuncCallStmt:
+		r.expr(&s.Expr)
+	case *ast.DoBlockStmt:
+		r.block(s.Stmts)
+	case *ast.WhileStmt:
+		r.expr(&s.Condition)
+		r.block(s.Stmts)
+	case *ast.RepeatStmt:
+		r.push()
+		r.stmts(s.Stmts)
+		r.expr(&s.Condition)
+		r.pop()
+	case *ast.IfStmt:
+		r.expr(&s.Condition)
+		r.block(s.Then)
+		r.block(s.Else)
+	case *ast.NumberForStmt:
+		r.expr(&s.Init)
+		r.expr(&s.Limit)
+		if s.Step != nil {
+			r.expr(&s.Step)
+		}
+		r.push()
+		r.local(s.Name)
+		r.stmts(s.Stmts)
+		r.pop()
+	case *ast.GenericForStmt:
+		r.exprs(s.Exprs)
+		r.push()
+		r.local(s.Names...)
+		r.stmts(s.Stmts)
+		r.pop()
+	case *ast.FuncDefStmt:
+		r.funcDef(s)
+	case *ast.ReturnStmt:
+		r.exprs(s.Exprs)
+	}
+}
+
+func (r *rewriter) assign(s *ast.AssignStmt) {
+	for i, lhs := range s.Lhs {
+		switch e := lhs.(type) {
+		case *ast.IdentExpr:
+			if !r.isLocal(e.Value) {
+				r.assigned[e.Value] = true
+			}
+			if i < len(s.Rhs) {
+				r.nameFunction(s.Rhs[i], e.Value, 0)
+			}
+		case *ast.AttrGetExpr:
+			if key, ok := e.Key.(*ast.StringExpr); ok && i < len(s.Rhs) {
+				r.nameFunction(s.Rhs[i], key.Value, 0)
+			}
+			r.attr(e)
+			r.index(e)
+			s.SetLine(e.Line()) // the store is shown at the name
+		}
+	}
+	r.exprs(s.Rhs)
+}
+
+func (r *rewriter) localAssign(s *ast.LocalAssignStmt) {
+	// local function f is local f; f = function: f is known inside.
+	if len(s.Names) == 1 && len(s.Exprs) == 1 {
+		if fn, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
+			if t := r.src.token(s.Line()); t != nil && t.text == "local" {
+				if i := r.src.index(s.Line()); i+1 < len(r.src.tokens) && r.src.tokens[i+1].text == "function" {
+					r.local(s.Names...)
+					r.nameFunction(fn, s.Names[0], s.Line())
+					r.exprs(s.Exprs)
+					return
+				}
+			}
+		}
+	}
+	for i, e := range s.Exprs {
+		if i < len(s.Names) {
+			r.nameFunction(e, s.Names[i], 0)
+		}
+	}
+	r.exprs(s.Exprs)
+	r.local(s.Names...)
+}
+
+// nameFunction remembers what a function is called, and where it begins if not
+// with its own first token.
+func (r *rewriter) nameFunction(e ast.Expr, name string, line int) {
+	if fn, ok := e.(*ast.FunctionExpr); ok {
+		if line > 0 {
+			fn.SetLine(line)
+		}
+		r.names[fn.Line()] = name
+	}
+}
+
+func (r *rewriter) funcDef(s *ast.FuncDefStmt) {
+	name := ""
+	switch {
+	case s.Name.Func == nil: // function a.b:m()
+		name = r.funcName(s.Name.Receiver) + ":" + s.Name.Method
+		r.expr(&s.Name.Receiver)
+	default:
+		name = r.funcName(s.Name.Func)
+		if id, ok := s.Name.Func.(*ast.IdentExpr); ok {
+			if !r.isLocal(id.Value) {
+				r.assigned[id.Value] = true
+			}
+		} else if a, ok := s.Name.Func.(*ast.AttrGetExpr); ok {
+			r.attr(a)
+		}
+	}
+	r.nameFunction(s.Func, name, s.Line())
+	r.function(s.Func, s.Name.Func == nil)
+}
+
+func (r *rewriter) funcName(e ast.Expr) string {
+	if name := dotted(e); name != "" {
+		return name
+	}
+	return "function"
+}
+
+func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
+	r.depth++
+	r.push()
+	if method {
+		r.local("self")
+	}
+	r.local(fn.ParList.Names...)
+	if fn.ParList.HasVargs {
+		r.local("arg")
+	}
+	r.stmts(fn.Stmts)
+	r.pop()
+	r.depth--
+}
+
+func (r *rewriter) exprs(list []ast.Expr) {
+	for i := range list {
+		r.expr(&list[i])
+	}
+}
+
+// expr rewrites the expression at *p.
+func (r *rewriter) expr(p *ast.Expr) {
+	if *p == nil {
+		return
+	}
+	r.enter(*p)
+	defer func() { r.nesting-- }()
+	switch e := (*p).(type) {
+	case *ast.IdentExpr:
+		r.ident(e)
+	case *ast.Comma3Expr:
+		if r.depth == 0 { // there the guards are
+			nothing := &ast.NilExpr{}
+			nothing.SetLine(e.Line())
+			*p = nothing
+		}
+	case *ast.AttrGetExpr:
+		r.attr(e)
+	case *ast.TableExpr:
+		r.table(e)
+		*p = guard(tabName, e.Line(), e)
+	case *ast.FuncCallExpr:
+		r.call(e)
+	case *ast.LogicalOpExpr:
+		r.expr(&e.Lhs)
+		r.expr(&e.Rhs)
+	case *ast.RelationalOpExpr:
+		line := r.operator(e.Rhs, e.Operator, e.Line())
+		r.expr(&e.Lhs)
+		r.expr(&e.Rhs)
+		e.SetLine(line)
+	case *ast.ArithmeticOpExpr:
+		line := r.operator(e.Rhs, e.Operator, e.Line())
+		r.expr(&e.Lhs)
+		r.expr(&e.Rhs)
+		e.SetLine(line)
+	case *ast.StringConcatOpExpr:
+		*p = r.concat(e)
+	case *ast.UnaryMinusOpExpr:
+		r.expr(&e.Expr)
+	case *ast.UnaryNotOpExpr:
+		r.expr(&e.Expr)
+	case *ast.UnaryLenOpExpr:
+		r.expr(&e.Expr)
+	case *ast.FunctionExpr:
+		r.function(e, false)
+	}
+}
+
+func guard(name string, line int, args ...ast.Expr) ast.Expr {
+	id := &ast.IdentExpr{Value: name}
+	id.SetLine(line)
+	call := &ast.FuncCallExpr{Func: id, Args: args, AdjustRet: true}
+	call.SetLine(line)
+	return call
+}
+
+// operator finds the place of a binary operator before its right operand.
+func (r *rewriter) operator(rhs ast.Expr, op string, otherwise int) int {
+	line := rhs.Line()
+	for i := r.src.index(line); i > 0; {
+		i--
+		line--
+		for line > 0 && r.src.index(line) > i {
+			line--
+		}
+		switch t := r.src.tokens[i].text; {
+		case t == op:
+			if r.src.index(line) == i {
+				return line
+			}
+			return otherwise
+		case t != "(" && t != "-" && t != "not" && t != "#":
+			return otherwise
+		}
+	}
+	return otherwise
+}
+
+// concat makes one call of a chain of .. with its operands. The chain nests to
+// the right, so it is followed without recursion.
+func (r *rewriter) concat(e *ast.StringConcatOpExpr) ast.Expr {
+	line := r.operator(e.Rhs, "..", e.Line())
+	var parts []ast.Expr
+	for {
+		parts = append(parts, e.Lhs)
+		next, ok := e.Rhs.(*ast.StringConcatOpExpr)
+		if !ok || r.src.parenthesised(next) {
+			parts = append(parts, e.Rhs)
+			break
+		}
+		e = next
+	}
+	r.exprs(parts)
+	for len(parts) > maxJoined {
+		n := len(parts) - maxJoined
+		parts = append(parts[:n:n], guard(catName, line, parts[n:]...))
+	}
+	return guard(catName, line, parts...)
+}
+
+// parenthesised tells whether an expression begins with a bracket of its own.
+func (s *source) parenthesised(e ast.Expr) bool {
+	t := s.token(e.Line())
+	return t != nil && t.text == "("
+}
+
+func (r *rewriter) attr(e *ast.AttrGetExpr) {
+	r.checkMember(e)
+	line := e.Key.Line()
+	if key, ok := e.Key.(*ast.StringExpr); ok && line > 0 {
+		r.expr(&e.Object)
+		e.SetLine(key.Line())
+		return
+	}
+	r.expr(&e.Object)
+	r.expr(&e.Key)
+}
+
+// index guards a store at a computed place: the interpreter fills a list with
+// nils up to any index, so a far one must be paid for.
+func (r *rewriter) index(e *ast.AttrGetExpr) {
+	if _, ok := e.Key.(*ast.StringExpr); ok {
+		return
+	}
+	var object ast.Expr = &ast.NilExpr{}
+	if pure(e.Object) {
+		object = e.Object
+	}
+	e.Key = guard(keyName, e.Line(), e.Key, object)
+}
+
+// pure tells that an expression may be evaluated twice.
+func pure(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.IdentExpr, *ast.StringExpr, *ast.NumberExpr:
+		return true
+	case *ast.AttrGetExpr:
+		return pure(e.Object) && pure(e.Key)
+	}
+	return false
+}
+
+func (r *rewriter) table(e *ast.TableExpr) {
+	for _, f := range e.Fields {
+		if f.Key != nil {
+			if key, ok := f.Key.(*ast.StringExpr); ok {
+				r.nameFunction(f.Value, key.Value, 0)
+			} else {
+				r.expr(&f.Key)
+				f.Key = guard(keyName, e.Line(), f.Key)
+			}
+		}
+		r.expr(&f.Value)
+	}
+}
+
+func (r *rewriter) call(e *ast.FuncCallExpr) {
+	line := e.Line()
+	switch fn := e.Func.(type) {
+	case nil:
+		line = r.method(e, line)
+	case *ast.AttrGetExpr:
+		if key, ok := fn.Key.(*ast.StringExpr); ok {
+			line = key.Line()
+		}
+	}
+	name := ""
+	if e.Func != nil {
+		name = dotted(e.Func)
+	}
+	if head, _, _ := strings.Cut(name, "."); name != "" && !r.isLocal(head) {
+		if name == "require" {
+			r.require(e)
+			e.SetLine(line)
+			return
+		}
+		if r.registers(name) {
+			r.calls[line] = r.site(e)
+		}
+	}
+	if e.Func != nil {
+		r.expr(&e.Func)
+	} else {
+		r.expr(&e.Receiver)
+	}
+	r.exprs(e.Args)
+	e.SetLine(line)
+}
+
+// method finds the place of the name in x:name().
+func (r *rewriter) method(e *ast.FuncCallExpr, from int) int {
+	for i := r.src.index(from) + 1; i > 0 && i < len(r.src.tokens); i++ {
+		if r.src.tokens[i].text == e.Method && r.src.tokens[i-1].text == ":" {
+			for line := from; line <= len(r.src.byLine); line++ {
+				if r.src.byLine[line-1] == i {
+					return line
+				}
+			}
+		}
+	}
+	return from
+}
+
+func (r *rewriter) registers(name string) bool {
+	if r.lang.host.Library == nil {
+		return false
+	}
+	b := r.lang.host.Library.Lookup(name)
+	return b != nil && b.Purity == runtime.Register
+}
+
+// site notes where the arguments of a call are.
+func (r *rewriter) site(e *ast.FuncCallExpr) *callSite {
+	s := &callSite{}
+	for _, a := range e.Args {
+		s.args = append(s.args, r.src.at(a.Line()))
+	}
+	if n := len(e.Args); n > 0 {
+		if t, ok := e.Args[n-1].(*ast.TableExpr); ok {
+			s.options = map[string]runtime.Position{}
+			for _, f := range t.Fields {
+				if key, ok := f.Key.(*ast.StringExpr); ok {
+					s.options[key.Value] = r.src.at(f.Value.Line())
+				}
+			}
+		}
+	}
+	return s
+}
+
+// require takes only literal names: what a bundle needs is known before it runs.
+func (r *rewriter) require(e *ast.FuncCallExpr) {
+	if len(e.Args) == 1 {
+		if arg, ok := e.Args[0].(*ast.StringExpr); ok {
+			r.requires = append(r.requires, &requirement{arg, r.src.at(arg.Line())})
+			return
+		}
+	}
+	r.fail(runtime.LoadError, e.Line(), "require takes one name, as a literal text", `write require("lib.name")`)
+}
+
+func (r *rewriter) ident(e *ast.IdentExpr) {
+	if r.isLocal(e.Value) {
+		return
+	}
+	if e.Value == "require" {
+		r.fail(runtime.LoadError, e.Line(), "require can only be called", `write require("lib.name")`)
+		return
+	}
+	r.uses = append(r.uses, use{e.Value, e.Line()})
+}
+
+// checkMember finds members that a built-in module does not have: on.mesage.
+func (r *rewriter) checkMember(e *ast.AttrGetExpr) {
+	key, ok := e.Key.(*ast.StringExpr)
+	space := dotted(e.Object)
+	head, _, _ := strings.Cut(space, ".")
+	if !ok || space == "" || r.isLocal(head) || r.assigned[head] {
+		return
+	}
+	members, ok := r.lang.spaces[space]
+	if !ok {
+		return
+	}
+	for _, m := range members {
+		if m == key.Value {
+			return
+		}
+	}
+	err := unknownMember(space, key.Value, members)
+	r.fail(err.Kind, key.Line(), err.Msg, err.Hint)
+}
+
+// dotted returns "a.b.c" for an expression of that form, else "".
+func dotted(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.IdentExpr:
+		return e.Value
+	case *ast.AttrGetExpr:
+		key, ok := e.Key.(*ast.StringExpr)
+		if x := dotted(e.Object); ok && x != "" {
+			return x + "." + key.Value
+		}
+	}
+	return ""
+}
+
+// absent are names of Lua and of other languages that are not here.
+var absent = map[string]string{
+	"None": "write nil", "null": "write nil", "True": "write true", "False": "write false", "undefined": "write nil",
+	"os": "there is no access to the system; now() is the time, log.info(…) writes a line", "io": "there is no access to files",
+	"debug": "it is left out", "package": "write require(\"lib.name\")", "load": "code cannot be made at run time",
+	"loadstring": "code cannot be made at run time", "dofile": "write require(\"lib.name\")", "loadfile": "write require(\"lib.name\")",
+	"setfenv": "it is left out", "getfenv": "it is left out", "_G": "globals have no table here", "collectgarbage": "memory is looked after",
+	"def": "this is Starlark: name the file .star", "len": "write #x", "str": "write tostring(x)",
+}
+
+// checkNames finds names that nobody defines.
+func (r *rewriter) checkNames() {
+	seen := map[use]bool{}
+	for _, u := range r.uses {
+		if r.lang.names[u.name] || r.assigned[u.name] || seen[u] {
+			continue
+		}
+		seen[u] = true
+		hint := absent[u.name]
+		if hint == "" {
+			names := sortedKeys(r.assigned)
+			if n := runtime.Nearest(u.name, append(names, sortedKeys(r.lang.names)...)); n != "" {
+				hint = "did you mean " + n + "?"
+			}
+		}
+		r.fail(runtime.NameError, u.line, u.name+" is not defined", hint)
+	}
+}
