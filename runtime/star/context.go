@@ -10,7 +10,7 @@ import (
 
 // charge implements runtime.Context.Charge.
 func (p *pass) charge(steps uint64) error {
-	p.thread.Steps += min(steps, p.lim.Steps)
+	p.pay(steps)
 	if steps >= tickSteps || p.thread.Steps >= p.lim.Steps {
 		p.thread.OnMaxSteps(&p.thread)
 	}
@@ -19,6 +19,9 @@ func (p *pass) charge(steps uint64) error {
 	}
 	return nil
 }
+
+// pay adds to the steps, without running over.
+func (p *pass) pay(steps uint64) { p.thread.Steps += min(steps, p.lim.Steps) }
 
 // ask implements runtime.Context.Do: it returns what the journal holds for
 // this step, or notes the effect.

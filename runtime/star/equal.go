@@ -139,6 +139,9 @@ func equalDicts(m *meter, x, y starlark.IterableMapping, depth int) (bool, error
 	if starlark.Len(x) != starlark.Len(y) {
 		return false, nil
 	}
+	if err := m.add(4 + 2*starlark.Len(x)); err != nil {
+		return false, err
+	}
 	if err := payMerge(m.t, x, y); err != nil {
 		return false, err
 	}

@@ -37,16 +37,28 @@ const (
 	fineTick  = 50
 )
 
-// spend adds to the steps of a thread. It fails if the run has to end.
+// spend adds to the steps of a thread. It fails if the run has to end, which
+// it looks at whenever another block of steps is begun: one call of a guard
+// may spend many times.
 func spend(t *starlark.Thread, n int) error {
-	if n < tickSteps {
+	const block = 10 // bits
+	if before := t.Steps >> block; n < tickSteps {
 		t.Steps += uint64(n)
-		return nil
+		if t.Steps>>block == before {
+			return nil
+		}
+		n = 0
 	}
 	if t.OnMaxSteps == nil {
 		return nil // data of the host, before any script runs
 	}
-	return passOf(t).charge(uint64(n))
+	p := passOf(t)
+	p.pay(uint64(n))
+	p.thread.OnMaxSteps(&p.thread)
+	if p.stop != nil {
+		return p.stop
+	}
+	return nil
 }
 
 // meter sums up small costs and spends them together.

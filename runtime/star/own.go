@@ -52,7 +52,7 @@ func each(t *starlark.Thread, it starlark.Iterable, f func(starlark.Value) error
 	var v starlark.Value
 	for iter.Next(&v) {
 		if n < 0 {
-			if err := m.add(1); err != nil {
+			if err := m.add(2); err != nil {
 				return err
 			}
 		}
@@ -213,7 +213,7 @@ func zip(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []
 	m := meter{t: t}
 	defer m.done()
 	for len(out) < rows {
-		if err := m.add(len(args)); err != nil {
+		if err := m.add(len(args) + 2); err != nil {
 			return nil, err
 		}
 		row := make(starlark.Tuple, len(args))

@@ -36,15 +36,18 @@ func (r *rewriter) file(f *syntax.File) bool {
 
 // stmts rewrites statements; some become several.
 func (r *rewriter) stmts(list *[]syntax.Stmt) {
-	in := *list
+	in, out := *list, []syntax.Stmt(nil)
 	for i, s := range in {
 		before := r.stmt(s)
-		if before != nil && &in[0] == &(*list)[0] {
-			*list = append([]syntax.Stmt(nil), in[:i]...)
+		if before != nil && out == nil {
+			out = append(make([]syntax.Stmt, 0, len(in)+len(before)), in[:i]...)
 		}
-		if &in[0] != &(*list)[0] {
-			*list = append(append(*list, before...), s)
+		if out != nil {
+			out = append(append(out, before...), s)
 		}
+	}
+	if out != nil {
+		*list = out
 	}
 }
 

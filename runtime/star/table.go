@@ -32,7 +32,7 @@ type hashed interface {
 func (t *table) slot(h uint32) *uint32 { return &t.slots[h%uint32(len(t.slots))] }
 
 // excess is the cost of a walk along a bucket with c keys of n.
-func excess(c, n int) int { return max(0, (c-n/1024-16)/2) }
+func excess(c, n int) int { return max(0, c-n/1024-16) }
 
 // watch returns the table of c, which has at least tableMin keys.
 func (p *pass) watch(c hashed) (*table, error) {

@@ -51,6 +51,9 @@ func (w *writer) value(v starlark.Value, depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("text of a value nested more than %d deep", maxNesting)
 	}
+	if err := w.m.add(2); err != nil {
+		return err
+	}
 	switch v := v.(type) {
 	case starlark.String:
 		if len(v) > maxText-w.buf.Len() {
@@ -75,6 +78,10 @@ func (w *writer) value(v starlark.Value, depth int) error {
 		return w.set(v, depth)
 	case *starlarkstruct.Struct:
 		return w.structure(v, depth)
+	case starlark.Int:
+		if err := digits(w.m.t, v); err != nil {
+			return err
+		}
 	case *object:
 		if err := w.m.add(tickSteps); err != nil { // it writes its fields whole, and cuts them
 			return err
@@ -202,6 +209,15 @@ func (w *writer) structure(s *starlarkstruct.Struct, depth int) error {
 	return w.str(")")
 }
 
+// digits pays for the decimal text of an int, which takes quadratic time.
+func digits(t *starlark.Thread, x starlark.Int) error {
+	if _, small := x.Int64(); small {
+		return nil
+	}
+	n := x.BigInt().BitLen()
+	return spend(t, n+n*n/65536)
+}
+
 // strOf is str(x), and what print and format write.
 func strOf(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	if len(kwargs) > 0 || len(args) != 1 {
@@ -216,7 +232,12 @@ func strOf(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs 
 		}
 		z, err := original(t, b, args, kwargs)
 		return checked(t, z, err)
-	case starlark.Int, starlark.Bool, starlark.Float, starlark.NoneType:
+	case starlark.Int:
+		if err := digits(t, x); err != nil {
+			return nil, err
+		}
+		return starlark.String(x.String()), nil
+	case starlark.Bool, starlark.Float, starlark.NoneType:
 		return starlark.String(x.String()), nil
 	}
 	w := writer{m: meter{t: t}}
