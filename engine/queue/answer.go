@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -19,6 +21,7 @@ func (s *JetStream) subscribe() error {
 		id := string(r.bytes())
 		if r.err == nil {
 			s.receiveAnswer(id, r.b)
+			_ = m.Respond(nil)
 		}
 	})
 	if err != nil {
@@ -27,8 +30,13 @@ func (s *JetStream) subscribe() error {
 	return nil
 }
 
-// SendAnswer implements Store. Nobody may be listening any more.
-func (s *JetStream) SendAnswer(_ context.Context, address, id string, body []byte) error {
+// answerTimeout bounds how long SendAnswer waits for the other process, which
+// does no more than hand the answer on.
+const answerTimeout = time.Second
+
+// SendAnswer implements Store. It returns when the other process has the
+// answer; ErrNotFound means that there is no such process any more.
+func (s *JetStream) SendAnswer(ctx context.Context, address, id string, body []byte) error {
 	if address == s.self {
 		s.receiveAnswer(id, body)
 		return nil
@@ -36,9 +44,14 @@ func (s *JetStream) SendAnswer(_ context.Context, address, id string, body []byt
 	if address == "" || !prefixForm.MatchString(address) {
 		return fmt.Errorf("send answer to %q: %w", address, ErrNotFound)
 	}
-	b := append(appendString(nil, id), body...)
-	if err := s.link.conn().Publish(s.answers(address), b); err != nil {
-		return fmt.Errorf("send answer: %w: %w", requestError(err), err)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := s.link.conn().RequestWithContext(ctx, s.answers(address), append(appendString(nil, id), body...))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("send answer to %s: %w", address, ErrNotFound)
 	}
-	return nil
+	return fmt.Errorf("send answer: %w: %w", requestError(err), err)
 }

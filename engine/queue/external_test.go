@@ -208,6 +208,9 @@ func TestAnswersBetweenProcesses(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("no answer")
 	}
+	if err := b.SendAnswer(context.Background(), "gone", "e1", []byte("yes")); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("SendAnswer to a process that is not there: %v", err)
+	}
 	if err := b.SendAnswer(context.Background(), "bad address", "e1", nil); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("SendAnswer to a bad address: %v", err)
 	}
