@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -99,6 +100,8 @@ func (c *core) put(ctx context.Context, id string, home int, body []byte) error 
 		c.mu.Unlock()
 		return fmt.Errorf("put event: %d bytes wait to be written: %w", c.backlog, ErrUnavailable)
 	}
+	// The id outlives the event by far, and may be a part of a larger text.
+	id = strings.Clone(id)
 	e := &event{id: id, home: c.shards[home], state: evFlight}
 	g := l.add(e, body, now.UnixNano())
 	c.byID[id] = e

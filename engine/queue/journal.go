@@ -23,8 +23,8 @@ type shard struct {
 	bytes   int64       // in them
 	current *page       // being written
 	running bool
-	timer   *time.Timer // of kickSoon
-	timerAt time.Time   // when it will fire, zero if it is not running
+	timer   *time.Timer         // of kickSoon
+	timerAt time.Time           // when it will fire, zero if it is not running
 	live    map[*event]struct{} // journaled and not settled
 	carried map[*event]struct{} // those of them whose lane slot is free
 	settled fifo[*event]        // in the order their ends were written

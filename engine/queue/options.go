@@ -36,7 +36,8 @@ type Options struct {
 	// default 64 MiB. Others are read back from the store.
 	MaxMemory int64
 	// Window is how long a group of events may wait for others while they come
-	// in numbers, default 100 µs. A lone event never waits.
+	// in numbers, default 1 ms (the clock may make it one more). A
+	// lone event never waits, nor does one whose company is complete.
 	Window time.Duration
 	// MaxGroup and MaxGroupBytes bound one group, default 256 and 1 MiB.
 	MaxGroup      int
@@ -108,7 +109,7 @@ func (o *Options) complete() error {
 		faults = append(faults, fmt.Errorf("option Lease: at least 2s (got %s)", o.Lease))
 	}
 	def(&o.MaxMemory, 64<<20)
-	def(&o.Window, 100*time.Microsecond)
+	def(&o.Window, time.Millisecond)
 	def(&o.MaxGroup, 256)
 	def(&o.MaxGroupBytes, 1<<20)
 	def(&o.PutTimeout, 500*time.Millisecond)

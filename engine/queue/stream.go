@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,9 @@ func (l *link) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("write to store: %w: %w", requestError(err), err)
 	}
+	if seq := plainAck(reply.Data); seq > 0 {
+		return seq, nil
+	}
 	var ack struct {
 		Seq   uint64    `json:"seq"`
 		Error *apiError `json:"error"`
@@ -57,6 +61,29 @@ func (l *link) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("write to store: answer without a sequence: %w", ErrUnavailable)
 	}
 	return ack.Seq, nil
+}
+
+// plainAck reads the server's usual answer, {"stream":"…", "seq":7}, at a
+// fraction of the cost of a JSON decoder; 0 if it is anything else.
+func plainAck(b []byte) (seq uint64) {
+	rest, ok := bytes.CutPrefix(b, []byte(`{"stream":"`))
+	if !ok {
+		return 0
+	}
+	_, rest, ok = bytes.Cut(rest, []byte{'"'})
+	if !ok {
+		return 0
+	}
+	rest = bytes.TrimLeft(bytes.TrimPrefix(rest, []byte{','}), " ")
+	digits, ok := bytes.CutPrefix(rest, []byte(`"seq":`))
+	if !ok || !bytes.HasSuffix(digits, []byte{'}'}) {
+		return 0
+	}
+	seq, err := strconv.ParseUint(string(digits[:len(digits)-1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return seq
 }
 
 type apiError struct {

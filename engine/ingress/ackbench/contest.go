@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -45,10 +47,15 @@ func contest(name, dir string) error {
 		}
 		go func() { done <- s.Run(ctx) }()
 	case "stored":
-		e, err := stored(ctx, ln, dir)
+		e, store, err := stored(ctx, ln, dir)
 		if err != nil {
 			return err
 		}
+		defer func() {
+			st := store.Stats()
+			fmt.Printf("%.1f events/write\n", float64(st.Events)/float64(max(st.Groups, 1)))
+			_ = store.Close(context.Background())
+		}()
 		go func() { done <- e.Run(ctx) }()
 		<-e.Started()
 	default:
@@ -85,22 +92,27 @@ func (forgetful) AcceptAnswered(context.Context, *event.Event) (*event.Answer, e
 
 // stored is the whole server with its embedded store, fsync before each ack,
 // and no rules: what it does after an ack is matching.
-func stored(ctx context.Context, ln net.Listener, dir string) (*engine.Engine, error) {
+func stored(ctx context.Context, ln net.Listener, dir string) (*engine.Engine, queue.Store, error) {
 	rules := filepath.Join(dir, "rules")
 	if err := os.MkdirAll(rules, 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg := config.Default()
 	cfg.Rules, cfg.Data, cfg.Admin = []string{rules}, filepath.Join(dir, "data"), ""
 	cfg.Slack.SigningSecrets = []string{secret}
 	lib, err := runtime.NewLibrary()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return engine.New(ctx, engine.Options{
-		Config: cfg, Library: lib, Listener: ln,
+	store, err := engine.OpenStore(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := engine.New(ctx, engine.Options{
+		Config: cfg, Library: lib, Listener: ln, Store: store,
 		Pool: func(runtime.Host) (runtime.Pool, error) {
 			return runtime.NewLocal(nil, runtime.LocalOptions{}), nil
 		},
 	})
+	return e, store, err
 }

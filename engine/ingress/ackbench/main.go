@@ -97,6 +97,7 @@ type figure struct {
 	perSecond float64 // acks per second of wall time
 	cpu       float64 // microseconds of CPU per ack, after the process has gone quiet
 	p50, p99  time.Duration
+	note      string // what the contestant says of itself at its end
 }
 
 // bench is how each contestant is measured.
@@ -116,7 +117,7 @@ func (b *bench) run(rounds int) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			fmt.Printf("round %d  %-8s %8.0f acks/s  %6.1f us CPU  p50 %v  p99 %v\n", round+1, name, f.perSecond, f.cpu, f.p50.Round(time.Microsecond), f.p99.Round(time.Microsecond))
+			fmt.Printf("round %d  %-8s %8.0f acks/s  %6.1f us CPU  p50 %v  p99 %v  %s\n", round+1, name, f.perSecond, f.cpu, f.p50.Round(time.Microsecond), f.p99.Round(time.Microsecond), f.note)
 			results[name] = append(results[name], f)
 		}
 	}
@@ -149,7 +150,7 @@ func median(fs []figure, get func(int) float64) float64 {
 }
 
 // measure starts a contestant, warms it up, drives it and reads its CPU time.
-func (b *bench) measure(name string) (figure, error) {
+func (b *bench) measure(name string) (f figure, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return figure{}, err
@@ -172,8 +173,14 @@ func (b *bench) measure(name string) (figure, error) {
 	if err := cmd.Start(); err != nil {
 		return figure{}, err
 	}
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }() // its end of input is its signal to stop
-	addr, err := bufio.NewReader(stdout).ReadString('\n')
+	out := bufio.NewReader(stdout)
+	defer func() { // the end of its input is its signal to stop
+		_ = stdin.Close()
+		note, _ := io.ReadAll(out)
+		f.note = strings.TrimSpace(string(note))
+		_ = cmd.Wait()
+	}()
+	addr, err := out.ReadString('\n')
 	if err != nil {
 		return figure{}, fmt.Errorf("start: %w", err)
 	}
