@@ -13,25 +13,69 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/stdlib"
 )
 
+// dialect is how the examples are written and executed in one language.
+type dialect struct {
+	runtime.Language
+	text func(runtime.Example) string
+	// body makes a script of an expression; %s is its place.
+	body string
+	// exact tells 1 from 1.0.
+	exact bool
+}
+
 // TestExamplesInStarlark executes every example of every declaration.
 func TestExamplesInStarlark(t *testing.T) {
 	t.Parallel()
-	lib, err := stdlib.Library()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lib := library(t)
 	lang, err := star.New(runtime.Host{Library: lib})
 	if err != nil {
 		t.Fatal(err)
 	}
+	executeAll(t, lib, dialect{
+		Language: lang, exact: true, body: "def example():\n    return %s\non.error(example)\n",
+		text: func(e runtime.Example) string { return e.Star },
+	})
+}
+
+// TestExamplesInLua does the same for Lua.
+func TestExamplesInLua(t *testing.T) {
+	t.Parallel()
+	lib := library(t)
+	lang, err := lua.New(runtime.Host{Library: lib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	executeAll(t, lib, dialect{
+		Language: lang, body: "on.error(function() return %s end)\n",
+		text: func(e runtime.Example) string {
+			if e.Lua == "" {
+				return e.Star
+			}
+			return e.Lua
+		},
+	})
+}
+
+func library(t *testing.T) *runtime.Library {
+	t.Helper()
+	lib, err := stdlib.Library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lib
+}
+
+func executeAll(t *testing.T, lib *runtime.Library, lang dialect) {
 	for _, b := range lib.All() {
 		for i, e := range b.Examples {
 			t.Run(fmt.Sprintf("%s/%d", b.Name, i), func(t *testing.T) {
 				t.Parallel()
+				e.Star = lang.text(e)
 				if b.Purity == runtime.Register {
 					loadExample(t, lang, b, e)
 					return
@@ -43,7 +87,7 @@ func TestExamplesInStarlark(t *testing.T) {
 }
 
 // loadExample loads an example that registers a rule.
-func loadExample(t *testing.T, lang *star.Language, b *runtime.Builtin, e runtime.Example) {
+func loadExample(t *testing.T, lang dialect, b *runtime.Builtin, e runtime.Example) {
 	t.Helper()
 	_, manifest, err := load(lang, e.Star)
 	if e.Fails {
@@ -63,9 +107,9 @@ func loadExample(t *testing.T, lang *star.Language, b *runtime.Builtin, e runtim
 }
 
 // runExample runs an expression as the body of a handler.
-func runExample(t *testing.T, lang *star.Language, b *runtime.Builtin, e runtime.Example) {
+func runExample(t *testing.T, lang dialect, b *runtime.Builtin, e runtime.Example) {
 	t.Helper()
-	module, manifest, err := load(lang, "def example():\n    return "+e.Star+"\non.error(example)\n")
+	module, manifest, err := load(lang, fmt.Sprintf(lang.body, e.Star))
 	if err != nil {
 		t.Fatalf("%s\n%v", e.Star, err)
 	}
@@ -90,12 +134,13 @@ func runExample(t *testing.T, lang *star.Language, b *runtime.Builtin, e runtime
 		t.Fatalf("%s\nasked for nothing", e.Star)
 	}
 	if e.Want != "" {
-		wantJSON(t, e, got)
+		wantJSON(t, lang, e, got)
 	}
 }
 
-func load(lang *star.Language, text string) (runtime.Module, *runtime.Manifest, error) {
-	bundle := runtime.NewBundle("starlark", "example.star", map[string][]byte{"example.star": []byte(text)}, nil)
+func load(lang dialect, text string) (runtime.Module, *runtime.Manifest, error) {
+	name := "example" + lang.Ext()
+	bundle := runtime.NewBundle(lang.Name(), name, map[string][]byte{name: []byte(text)}, nil)
 	return lang.Load(context.Background(), bundle, runtime.Limits{}.OrDefault())
 }
 
@@ -114,22 +159,24 @@ func wantError(t *testing.T, e runtime.Example, err error) {
 	}
 }
 
-func wantJSON(t *testing.T, e runtime.Example, got runtime.Value) {
+func wantJSON(t *testing.T, lang dialect, e runtime.Example, got runtime.Value) {
 	t.Helper()
 	b, err := runtime.AppendJSON(nil, got)
 	if err != nil {
 		t.Fatalf("%s\n%v", e.Star, err)
 	}
-	if diff := cmp.Diff(parse(t, []byte(e.Want)), parse(t, b)); diff != "" {
+	if diff := cmp.Diff(parse(t, lang, []byte(e.Want)), parse(t, lang, b)); diff != "" {
 		t.Fatalf("%s\n(-want +got)\n%s", e.Star, diff)
 	}
 }
 
-// parse keeps numbers as they are written: 1 is not 1.0.
-func parse(t *testing.T, text []byte) any {
+// parse keeps numbers as they are written where the language does.
+func parse(t *testing.T, lang dialect, text []byte) any {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
+	if lang.exact {
+		d.UseNumber()
+	}
 	var v any
 	if err := d.Decode(&v); err != nil {
 		t.Fatalf("%s: not JSON: %v", text, err)
