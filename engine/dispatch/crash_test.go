@@ -243,11 +243,11 @@ func TestARunThatKeepsCrashingIsDead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]string{"a.star": `on.message("go", lambda e: probe.again(key = "bomb"))`})
 	for i := 0; ; i++ {
+		bomb := w.far.hold("bomb")
 		s := w.start()
 		if i == 0 {
 			s.say("1", "go")
 		}
-		bomb := w.far.hold("bomb")
 		eventually(t, "the effect or the end", func() bool { return w.store.Stats().Dead > 0 || s.pool.Stats().Busy == 0 && s.points.Load() > 3 })
 		if w.store.Stats().Dead > 0 {
 			if i != 6 {
