@@ -177,19 +177,24 @@ func TestDevQuickstartInChromium(t *testing.T) {
 	b.types("composer-input", "hello again\r")
 	b.sees(id("message"), "Good morning @ada!")
 
-	writeFile(t, greeting, string(text)+"\non.message(\n")
-	c.prints("hello.star:20")
-	c.prints("^")
+	writeFile(t, greeting, string(text)+"on.mesage(\"x\", help)\n")
+	c.prints(`hello.star:17:4: `)
+	c.prints("  17 | on.mesage(\"x\", help)\n     |    ^")
+	c.prints("did you mean on.message?")
 	c.prints("hello.star: the version before goes on running")
 	c.prints("6 rules live, 1 file with errors")
 	b.types("composer-input", "hello once more\r")
 	b.sees(id("event"), "hello once more")
 	writeFile(t, greeting, string(text))
 	c.prints("hello.star is well again")
+	if strings.Contains(c.out.String(), "rule file has an error") {
+		t.Errorf("the terminal shows the error twice:\n%s", c.out.String())
+	}
 	b.clean()
 
 	c.signal(syscall.SIGINT)
 	c.exits(0)
+	t.Log(c.out.String())
 }
 
 func TestDevFormInChromium(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/starling-rules/starling/stdlib"
 )
 
+// examples lists the directories below examples; each has a README.
 func examples(t *testing.T) []string {
 	t.Helper()
 	readmes, err := filepath.Glob("../../examples/*/README.md")
@@ -34,8 +35,9 @@ func examples(t *testing.T) []string {
 	return readmes
 }
 
-func TestEveryExampleLoads(t *testing.T) {
-	t.Parallel()
+// loads wants every script of a directory to load without an error.
+func loads(t *testing.T, dir string) (rulesLoaded int) {
+	t.Helper()
 	lib, err := stdlib.Library()
 	if err != nil {
 		t.Fatal(err)
@@ -44,32 +46,58 @@ func TestEveryExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pool := runtime.NewLocal([]runtime.Language{lang}, runtime.LocalOptions{})
+	t.Cleanup(func() { _ = pool.Close(context.Background()) })
+	l := rules.NewLoader(rules.LoaderOptions{
+		Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": "starlark"}, Library: scripts.FS,
+	})
+	set, rep, err := l.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range rep.Files {
+		if len(f.Errors) > 0 {
+			t.Error(f.Errors.Detail())
+		}
+	}
+	if len(rep.Problems) > 0 {
+		t.Error(rep.Problems)
+	}
+	return set.Len()
+}
+
+func TestEveryExampleLoads(t *testing.T) {
+	t.Parallel()
 	for _, dir := range examples(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
-			pool := runtime.NewLocal([]runtime.Language{lang}, runtime.LocalOptions{})
-			t.Cleanup(func() { _ = pool.Close(context.Background()) })
-			l := rules.NewLoader(rules.LoaderOptions{
-				Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": "starlark"}, Library: scripts.FS,
-			})
-			set, rep, err := l.Load(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range rep.Files {
-				if len(f.Errors) > 0 {
-					t.Error(f.Errors.Detail())
-				}
-			}
-			if len(rep.Problems) > 0 || set.Len() == 0 {
-				t.Errorf("%d rules, problems %v", set.Len(), rep.Problems)
+			if loads(t, dir) == 0 {
+				t.Error("no rules")
 			}
 		})
 	}
 }
 
-// The directories of examples are all told of in their own README, and every
-// file that a README links to is there.
+// The first rule of the README works as it stands.
+func TestReadmesFirstRuleLoads(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(b), "```python\n")
+	script, _, found := strings.Cut(script, "```")
+	if !found {
+		t.Fatal("no rule in the README")
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "hello.star"), script)
+	if n := loads(t, dir); n != 2 {
+		t.Errorf("%d rules, want 2", n)
+	}
+}
+
+// Every file that a README links to is there.
 func TestReadmesLinkToWhatIsThere(t *testing.T) {
 	t.Parallel()
 	readmes := []string{"../../README.md"}

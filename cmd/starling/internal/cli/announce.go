@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,4 +61,28 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// without is a log without lines that the announcer prints in a better form.
+type without struct {
+	slog.Handler
+	messages []string
+}
+
+// Handle implements slog.Handler.
+func (w without) Handle(ctx context.Context, r slog.Record) error {
+	if slices.Contains(w.messages, r.Message) {
+		return nil
+	}
+	return w.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (w without) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return without{w.Handler.WithAttrs(attrs), w.messages}
+}
+
+// WithGroup implements slog.Handler.
+func (w without) WithGroup(name string) slog.Handler {
+	return without{w.Handler.WithGroup(name), w.messages}
 }

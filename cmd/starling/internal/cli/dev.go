@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	cfg.Slack.SigningSecrets, cfg.Slack.BotToken, cfg.Slack.UserToken = []string{slack.SigningSecret()}, sim.DevBotToken, sim.DevUserToken
 	cfg.Slack.APIURL = slack.APIURL()
 
-	log := logger(cfg, c.env.Stderr)
+	log := slog.New(without{logger(cfg, c.env.Stderr).Handler(), []string{"rule file has an error", "rules directory", "rules loaded"}})
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
