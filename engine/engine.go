@@ -228,6 +228,9 @@ func (e *Engine) introduce(ctx context.Context) error {
 			e.log.Error("Slack refuses the bot token", "err", err)
 			return nil
 		}
+		if ctx.Err() != nil {
+			return nil
+		}
 		e.log.Warn("ask Slack who the bot is", "err", err)
 		select {
 		case <-ctx.Done():

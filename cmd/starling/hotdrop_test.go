@@ -86,7 +86,7 @@ func TestAThousandEditsWhileEventsFlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		saved = time.Now()
-		if version%5 == 0 {
+		if version%8 == 0 {
 			time.Sleep(60 * time.Millisecond) // time to become live, now and then
 		}
 	}

@@ -106,6 +106,9 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return withCode(ExitStart, err)
 	}
+	if a, ok := slackLn.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return withCode(ExitUsage, fmt.Errorf("--page %s: the page is for this machine only, want a loopback address", page))
+	}
 	slack, err := sim.New(sim.Options{
 		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(),
 	})
@@ -139,7 +142,10 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	defer stop()
 	slackCtx, stopSlack := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- slack.Run(slackCtx, slackLn) }()
+	go func() {
+		ended <- slack.Run(slackCtx, slackLn)
+		stop() // without the page there is no point in going on
+	}()
 	go func() {
 		select {
 		case <-e.Started():

@@ -35,7 +35,8 @@ type operator interface {
 // the store if nothing listens there. It creates no store.
 func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func(operator) error) error {
 	err := use(&adminClient{base: "http://" + cfg.Admin})
-	if !errors.Is(err, syscall.ECONNREFUSED) || (cfg.Data == "" && cfg.Queue.URL == "") {
+	nobody := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) // reset: it ends just now
+	if !nobody || (cfg.Data == "" && cfg.Queue.URL == "") {
 		return err
 	}
 	if _, statErr := os.Stat(cfg.Data); cfg.Queue.URL == "" && statErr != nil {
