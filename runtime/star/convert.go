@@ -37,7 +37,11 @@ func (p *pass) fromStar(v starlark.Value, lazy bool) (runtime.Value, error) {
 		}
 	}
 	c := converter{p: p, parts: runtime.MaxParts}
-	return c.value(v, runtime.MaxDepth)
+	w, err := c.value(v, runtime.MaxDepth)
+	if used := runtime.MaxParts - c.parts; err == nil && used > 1 {
+		err = spend(&p.thread, used)
+	}
+	return w, err
 }
 
 // converter bounds one conversion.
@@ -297,6 +301,7 @@ func (p *pass) toStarDepth(v runtime.Value, depth int) (starlark.Value, error) {
 	}
 	switch v := v.(type) {
 	case runtime.List:
+		p.thread.Steps += uint64(len(v))
 		elems := make([]starlark.Value, len(v))
 		for i, e := range v {
 			w, err := p.toStarDepth(e, depth-1)
@@ -307,6 +312,7 @@ func (p *pass) toStarDepth(v runtime.Value, depth int) (starlark.Value, error) {
 		}
 		return starlark.NewList(elems), nil
 	case *runtime.Dict:
+		p.thread.Steps += uint64(2 * v.Len())
 		d := starlark.NewDict(v.Len())
 		for i := range v.Len() {
 			w, err := p.toStarDepth(v.Fields[i].Value, depth-1)

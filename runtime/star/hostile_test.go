@@ -1,6 +1,7 @@
 package star_test
 
 import (
+	"fmt"
 	"runtime/metrics"
 	"strings"
 	"sync/atomic"
@@ -175,7 +176,12 @@ var hostileScripts = []hostile{
 	{"views", "steps", "k = []\nwhile True: k.append([x for x in range(1000)])"},
 	{"in with a literal", "steps", "l = [1] * 900000\nwhile True: \"x\" in l"},
 	{"computed targets", "memory|steps", "l = [[1]]\nf = lambda: l\nwhile True: f()[0] += f()[0]"},
+	{"text for a built-in", "steps", mega + "while True: catch(re.find, \"y\", s[:1000])\n"},
+	{"data for a built-in", "steps", "l = [[0] * 200] * 200\nwhile True: catch(json.decode, str(l))"},
 	// The compiler.
+	{"deep global", "ok|steps", "#load\nl = []\nfor i in range(200000): l = [l]"},
+	{"chain of calls", "ok", "#load\nCHAIN"},
+	{"written keys that collide", "steps", "#load\nd = {DISPLAY}"},
 	{"parentheses", "nest", "#load\nx = " + "PARENS"},
 	{"many nodes", "source", "#load\n" + "SUM"},
 	{"attributes", "source", "#load\nx = \"\"\ny = x" + "ATTRS"},
@@ -189,7 +195,28 @@ var hostileScripts = []hostile{
 var grown = strings.NewReplacer(
 	"HUGE", strings.Repeat("f", 3000), "PARENS", strings.Repeat("(", 100_000)+"1"+strings.Repeat(")", 100_000),
 	"SUM", "x = 1"+strings.Repeat("+1", 120_000), "ATTRS", strings.Repeat(".a", 120_000), "COMMENT", strings.Repeat("# more\n", 100_000),
+	"CHAIN", chain(6000), "DISPLAY", display(15_000),
 )
+
+// chain is a file of n functions that call each other in a row.
+func chain(n int) string {
+	var b strings.Builder
+	b.WriteString("def f0(): return 1\n")
+	for i := range n {
+		fmt.Fprintf(&b, "def f%d(): return f%d()\n", i+1, i)
+	}
+	fmt.Fprintf(&b, "f%d()\n", n)
+	return b.String()
+}
+
+// display is a written dict whose keys have the same low bits.
+func display(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%d:0,", (i+1)<<32)
+	}
+	return b.String()
+}
 
 // file makes a whole file of the script.
 func (h hostile) file() string {
@@ -210,6 +237,9 @@ func (h hostile) run(t *testing.T, lang runtime.Language) string {
 			return err.Error()
 		}
 		return ending(es[0])
+	}
+	if strings.HasPrefix(h.src, "#load") {
+		return "ok"
 	}
 	r := m.Run(t.Context(), &runtime.Call{When: -1})
 	if r.Err != nil {

@@ -167,7 +167,7 @@ func (ld *loader) checkLoadNames(s *syntax.LoadStmt) {
 // compile rewrites and resolves every file, collecting all problems.
 func (ld *loader) compile() {
 	for _, u := range ld.order {
-		rw := &rewriter{calls: ld.calls, registers: ld.registers, module: ld.module}
+		rw := &rewriter{calls: ld.calls, registers: ld.registers, module: ld.module, bare: ld.lang.bare}
 		if !rw.file(u.file) {
 			ld.errs = append(ld.errs, rw.errs...)
 			continue

@@ -18,6 +18,8 @@ type rewriter struct {
 	registers func(name string) bool
 	// module tells whether a predeclared name is a built-in module.
 	module func(name string) bool
+	// bare leaves out the guards that bound what is made (NewUnguarded).
+	bare bool
 
 	nodes int
 	bound map[string]bool // names that the file gives a meaning of its own
@@ -97,7 +99,7 @@ func (r *rewriter) target(e syntax.Expr) {
 	case *syntax.IndexExpr:
 		r.expr(&e.X)
 		r.expr(&e.Y)
-		if !isLiteral(e.Y) {
+		if !r.bare && !isLiteral(e.Y) {
 			e.X = guardCall("$at", e.Lbrack, e.X)
 		}
 	case *syntax.DotExpr:
@@ -131,10 +133,12 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.exprs(e.List)
 	case *syntax.TupleExpr:
 		r.exprs(e.List)
-		*p = tupleGuard(e)
+		if !r.bare {
+			*p = tupleGuard(e)
+		}
 	case *syntax.DictExpr:
 		r.exprs(e.List)
-		if len(e.List) > maxDisplay {
+		if !r.bare && len(e.List) > maxDisplay {
 			*p = guardCall("$dict1", e.Lbrace, pairs(e.List))
 		}
 	case *syntax.DictEntry:
@@ -152,13 +156,16 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.expr(&e.Lo)
 		r.expr(&e.Hi)
 		r.expr(&e.Step)
+		if r.bare {
+			return
+		}
 		*p = guardCall("$slice", e.Lbrack, e.X, orNone(e.Lo, e.Lbrack), orNone(e.Hi, e.Lbrack), orNone(e.Step, e.Lbrack))
 	case *syntax.Comprehension:
 		*p = r.comprehension(e)
 	case *syntax.LambdaExpr:
 		r.params(e.Params)
 		r.expr(&e.Body)
-		if rest := restOf(e.Params); rest != nil {
+		if rest := restOf(e.Params); rest != nil && !r.bare {
 			e.Body = guardCall("$args", syntax.Start(e.Body), ident(rest.Name, rest.NamePos), e.Body)
 		}
 	case *syntax.UnaryExpr:
@@ -166,7 +173,7 @@ func (r *rewriter) expr(p *syntax.Expr) {
 	case *syntax.DotExpr:
 		r.expr(&e.X)
 		e.Dot = e.Name.NamePos
-		if guardedNames[e.Name.Name] && !r.isModule(e.X) {
+		if r.guardsName(e) {
 			*p = guardCall("$attr", e.Dot, e.X, &syntax.Literal{Token: syntax.STRING, TokenPos: e.Dot, Value: e.Name.Name})
 		}
 	case *syntax.CallExpr:
@@ -178,7 +185,7 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		} else {
 			r.expr(&e.Y)
 		}
-		if name := guardOf(e); name != "" {
+		if name := r.guardOf(e); name != "" {
 			*p = guardCall(name, e.OpPos, e.X, e.Y)
 		}
 	}
@@ -195,7 +202,7 @@ func (r *rewriter) comprehension(e *syntax.Comprehension) syntax.Expr {
 			r.expr(&c.Cond)
 		}
 	}
-	if entry, ok := e.Body.(*syntax.DictEntry); ok {
+	if entry, ok := e.Body.(*syntax.DictEntry); ok && !r.bare {
 		e.Body = &syntax.TupleExpr{Lparen: entry.Colon, List: []syntax.Expr{entry.Key, entry.Value}, Rparen: entry.Colon}
 		e.Curly = false
 		return guardCall("$dict", entry.Colon, e)
@@ -212,7 +219,7 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 		e.Lparen = fn.NamePos
 	case *syntax.DotExpr:
 		e.Lparen = fn.Name.NamePos
-		if guardedNames[fn.Name.Name] && !r.isModule(fn.X) && len(e.Args) < maxArgs {
+		if r.guardsName(fn) && len(e.Args) < maxArgs {
 			r.expr(&fn.X)
 			receiver = fn.X
 			e.Fn = ident("$."+fn.Name.Name, fn.Name.NamePos)
@@ -232,7 +239,9 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 		case *syntax.UnaryExpr:
 			if a.Op == syntax.STAR || a.Op == syntax.STARSTAR {
 				r.expr(&a.X)
-				a.X = guardCall("$"+a.Op.String()+"args", a.OpPos, a.X)
+				if !r.bare {
+					a.X = guardCall("$"+a.Op.String()+"args", a.OpPos, a.X)
+				}
 				continue
 			}
 		}

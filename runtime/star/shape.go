@@ -111,6 +111,11 @@ func (r *rewriter) isModule(e syntax.Expr) bool {
 	return false
 }
 
+// guardsName tells whether x.name may be a guarded method.
+func (r *rewriter) guardsName(e *syntax.DotExpr) bool {
+	return !r.bare && guardedNames[e.Name.Name] && !r.isModule(e.X)
+}
+
 // assign rewrites an assignment. x op= y becomes x = $op(x, y); what x is
 // computed from is kept in variables if computing it twice would not do.
 func (r *rewriter) assign(s *syntax.AssignStmt) (before []syntax.Stmt) {
@@ -123,7 +128,7 @@ func (r *rewriter) assign(s *syntax.AssignStmt) (before []syntax.Stmt) {
 	if op == syntax.PLUS || op == syntax.PIPE {
 		name += "="
 	}
-	if _, ok := guards[name]; !ok || isNumber(s.RHS) && (op == syntax.PLUS || op == syntax.MINUS) {
+	if _, ok := guards[name]; !ok || r.bare || isNumber(s.RHS) && (op == syntax.PLUS || op == syntax.MINUS) {
 		r.target(s.LHS)
 		r.expr(&s.RHS)
 		return nil
@@ -180,7 +185,7 @@ func (r *rewriter) assignment(s *syntax.AssignStmt) {
 // checkRest bounds *args when the function is entered.
 func (r *rewriter) checkRest(s *syntax.DefStmt) {
 	rest := restOf(s.Params)
-	if rest == nil {
+	if rest == nil || r.bare {
 		return
 	}
 	check := &syntax.ExprStmt{X: guardCall("$args", rest.NamePos, ident(rest.Name, rest.NamePos))}
@@ -233,7 +238,10 @@ func pairs(list []syntax.Expr) syntax.Expr {
 // different types, and a view is another type than the dict it shows. A
 // comparison with a literal cannot involve a view, costs little, and the
 // interpreter's own operator suspends on a pending result.
-func guardOf(e *syntax.BinaryExpr) string {
+func (r *rewriter) guardOf(e *syntax.BinaryExpr) string {
+	if r.bare && e.Op != syntax.EQL && e.Op != syntax.NEQ && e.Op != syntax.IN && e.Op != syntax.NOT_IN {
+		return ""
+	}
 	switch e.Op {
 	case syntax.EQL, syntax.NEQ, syntax.LT, syntax.LE, syntax.GT, syntax.GE:
 		if isLiteral(e.X) || isLiteral(e.Y) {

@@ -42,6 +42,7 @@ type Language struct {
 	predeclared starlark.StringDict
 	// names are all names a script may use without defining them, for hints.
 	names []string
+	bare  bool // without guards
 }
 
 var _ runtime.Language = (*Language)(nil)
@@ -52,10 +53,31 @@ var _ runtime.Language = (*Language)(nil)
 func New(host runtime.Host) (*Language, error) {
 	l := &Language{host: host, predeclared: starlark.StringDict{}}
 	l.predeclareGuarded()
+	return l, l.init()
+}
+
+// NewUnguarded is New without the guards that bound what scripts make, for
+// tests that show that worker processes hold alone, and for measuring what the
+// guards cost. Nothing but the limits of steps, time, effects, output and
+// source is left, and one operation can take all memory.
+func NewUnguarded(host runtime.Host) (*Language, error) {
+	l := &Language{host: host, predeclared: starlark.StringDict{}, bare: true}
+	l.predeclareGuarded()
+	for name, v := range starlark.Universe {
+		if _, ok := natives[name]; !ok && name != "print" && name != "fail" {
+			l.predeclared[name] = v
+		}
+	}
+	return l, l.init()
+}
+
+// init binds the library.
+func (l *Language) init() error {
+	host := l.host
 	if host.Library != nil {
 		for _, b := range host.Library.All() {
 			if err := l.declare(b); err != nil {
-				return nil, fmt.Errorf("bind built-in %s: %w", b.Name, err)
+				return fmt.Errorf("bind built-in %s: %w", b.Name, err)
 			}
 		}
 	}
@@ -69,7 +91,7 @@ func New(host runtime.Host) (*Language, error) {
 		}
 	}
 	sort.Strings(l.names)
-	return l, nil
+	return nil
 }
 
 // predeclareGuarded puts in the functions of the language and the guards.

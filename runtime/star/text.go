@@ -282,6 +282,7 @@ func words(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs 
 // interpolate is format % x. Its cases and texts are those of the interpreter.
 func interpolate(t *starlark.Thread, format string, x starlark.Value) (starlark.Value, error) {
 	w := writer{m: meter{t: t}}
+	w.buf.Grow(min(len(format)+32, largeText))
 	index, nargs := 0, 1
 	tuple, isTuple := x.(starlark.Tuple)
 	if isTuple {
@@ -353,6 +354,14 @@ func (w *writer) conversion(c byte, arg starlark.Value) error {
 	case 'r':
 		return w.value(arg, maxNesting)
 	case 'd', 'i', 'o', 'x', 'X', 'e', 'f', 'g', 'E', 'F', 'G':
+		if n, ok := arg.(starlark.Int); ok {
+			if err := digits(w.m.t, n); err != nil {
+				return err
+			}
+			if c == 'd' || c == 'i' {
+				return w.str(n.String())
+			}
+		}
 		z, err := starlark.Binary(syntax.PERCENT, starlark.String("%"+string(c)), starlark.Tuple{arg})
 		if err != nil {
 			return err
