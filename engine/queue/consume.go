@@ -158,13 +158,13 @@ func (sh *shard) hand(ctx context.Context, con *consumer, e *event) {
 	e.gen++
 	e.attempt++
 	con.out++
-	body := e.body
+	body, local := e.body, e.local
 	if body != nil {
-		c.unread -= int64(len(body))
-		e.body = nil
+		c.unread -= e.held()
 	}
+	e.body, e.local = nil, nil
 	d := &delivery{
-		shard: sh, event: e, gen: e.gen, id: e.id, body: body,
+		shard: sh, event: e, gen: e.gen, id: e.id, body: body, local: local,
 		stored: time.Unix(0, e.stored), attempt: int(e.attempt),
 	}
 	if e.resumed || e.attempt > 1 {
@@ -271,6 +271,7 @@ type delivery struct {
 	gen     uint32
 	id      string
 	body    []byte
+	local   any
 	stored  time.Time
 	attempt int
 	history []Entry

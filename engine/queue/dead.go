@@ -157,7 +157,7 @@ func (c *core) RetryDead(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	err = c.put(ctx, retryID(id), l.home%len(c.shards), l.body)
+	err = c.put(ctx, retryID(id), l.home%len(c.shards), l.body, nil)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return fmt.Errorf("retry dead letter %s: %w", id, err)
 	}

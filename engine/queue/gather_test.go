@@ -106,3 +106,28 @@ func TestEndsShareWrites(t *testing.T) {
 		}
 	})
 }
+
+// What a body encodes comes back once, in the process that put it.
+func TestLocalComesBackAtTheFirstDelivery(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1, func(s *settings) { s.memory = 100 })
+	local := &struct{ text string }{"hi"}
+	for _, id := range []string{"first", "beyond the memory"} {
+		if err := h.core.Put(t.Context(), Record{ID: id, Body: make([]byte, 40), Local: local}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, stop := h.consume()
+	if d := <-got; Local(d) != local || len(d.Body()) != 40 {
+		t.Errorf("first: %v, %d bytes", Local(d), len(d.Body()))
+	}
+	if d := <-got; Local(d) != nil || len(d.Body()) != 40 {
+		t.Errorf("beyond the memory: %v, %d bytes", Local(d), len(d.Body()))
+	}
+	stop()
+	got, stop = h.consume()
+	defer stop()
+	if d := <-got; Local(d) != nil || len(d.Body()) != 40 || d.Attempt() != 2 {
+		t.Errorf("delivered again: %v, %d bytes", Local(d), len(d.Body()))
+	}
+}

@@ -23,6 +23,7 @@ const (
 type event struct {
 	id      string
 	body    []byte // nil when only the store has it
+	local   any    // Record.Local, as long as body is kept
 	place   place
 	slot    *slot  // its share in a lane's message; nil once that may go
 	flight  *group // while it is being stored
@@ -90,14 +91,23 @@ func (c *core) admit(e *event) {
 func (c *core) enqueue(e *event) {
 	e.state = evPending
 	if e.body != nil {
-		if c.unread+int64(len(e.body)) > c.memory {
-			e.body = nil // the consumer is behind: it reads the lane later
+		if c.unread+e.held() > c.memory {
+			e.body, e.local = nil, nil // the consumer is behind: it reads the lane later
 		} else {
-			c.unread += int64(len(e.body))
+			c.unread += e.held()
 		}
 	}
 	e.home.queue.push(e)
 	e.home.cond.Signal()
+}
+
+// held is about how much memory an event takes that waits for the consumer.
+func (e *event) held() int64 {
+	n := int64(len(e.body))
+	if e.local != nil {
+		n *= 2
+	}
+	return n
 }
 
 // drop removes a settled event from the index. Called with mu held.

@@ -73,10 +73,10 @@ func (c *core) Put(ctx context.Context, r Record) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("put event: %w", err)
 	}
-	return c.put(ctx, r.ID, c.home(r.Key), r.Body)
+	return c.put(ctx, r.ID, c.home(r.Key), r.Body, r.Local)
 }
 
-func (c *core) put(ctx context.Context, id string, home int, body []byte) error {
+func (c *core) put(ctx context.Context, id string, home int, body []byte, local any) error {
 	now := c.now()
 	c.mu.Lock()
 	if c.closed {
@@ -103,6 +103,9 @@ func (c *core) put(ctx context.Context, id string, home int, body []byte) error 
 	// The id outlives the event by far, and may be a part of a larger text.
 	id = strings.Clone(id)
 	e := &event{id: id, home: c.shards[home], state: evFlight}
+	if !c.shared { // else the event comes back through the lane
+		e.local = local
+	}
 	g := l.add(e, body, now.UnixNano())
 	c.byID[id] = e
 	c.mu.Unlock()
@@ -177,6 +180,10 @@ func (l *lane) lastGroup() *group {
 func (l *lane) write() {
 	c := l.core
 	defer c.writers.Done()
+	patience := c.putTimeout
+	if len(c.lanes) == 1 {
+		patience *= 2 // there is no other lane to try
+	}
 	c.mu.Lock()
 	for {
 		if l.doubt && !c.shared && c.refuse.Load() == nil && l.groups.len() == 0 {
@@ -195,7 +202,7 @@ func (l *lane) write() {
 		l.bytes -= int64(len(g.buf))
 		c.mu.Unlock()
 
-		ctx, cancel := c.writeContext(c.putTimeout)
+		ctx, cancel := c.writeContext(patience)
 		seq, err := l.log.append(ctx, g.buf, false, 0)
 		cancel()
 		if err == nil && !c.shared {

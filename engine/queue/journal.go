@@ -384,7 +384,7 @@ func (sh *shard) mark(seq uint64) {
 
 // ended makes e a settled event of the index. Called with mu held.
 func (sh *shard) ended(e *event) {
-	e.state, e.body, e.err = evSettled, nil, nil
+	e.state, e.body, e.local, e.err = evSettled, nil, nil, nil
 	delete(sh.live, e)
 	delete(sh.carried, e)
 	sh.release(e)

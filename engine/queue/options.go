@@ -43,7 +43,7 @@ type Options struct {
 	MaxGroup      int
 	MaxGroupBytes int
 	// PutTimeout is how long a lane may take to store a group, default 500 ms;
-	// then the next lane is tried once for as long.
+	// then the next lane is tried once for as long; a single lane has both times.
 	PutTimeout time.Duration
 	// SettleDelay is how long the end of an event may wait to share a write,
 	// default 5 ms; below 0 not at all. The end of an event without journal

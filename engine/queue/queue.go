@@ -71,6 +71,18 @@ type Record struct {
 	Key string
 	// Body is opaque. The store copies what it keeps beyond the call.
 	Body []byte
+	// Local may be what Body encodes. A first delivery to the same process
+	// brings it back (see Local), if memory allows; it is never stored.
+	Local any
+}
+
+// Local returns Record.Local of an event that this process has put, at its
+// first delivery, else nil: then Body has to be decoded.
+func Local(d Delivery) any {
+	if l, ok := d.(*delivery); ok {
+		return l.local
+	}
+	return nil
 }
 
 // Entry is one record of an event's journal. Both parts are opaque to the store.

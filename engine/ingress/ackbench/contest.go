@@ -47,6 +47,7 @@ func contest(name, dir string) error {
 		}
 		go func() { done <- s.Run(ctx) }()
 	case "stored":
+		engine.TuneMemory() // as the server does
 		e, store, err := stored(ctx, ln, dir)
 		if err != nil {
 			return err
