@@ -122,6 +122,9 @@ func ParseJSON(text []byte) (Value, error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
 	}
+	if depth := nesting(text); depth > maxNesting { // the validator recurses without a bound
+		return nil, fmt.Errorf("parse JSON: nested more than %d deep", maxNesting)
+	}
 	if err := fastjson.ValidateBytes(text); err != nil {
 		return nil, fmt.Errorf("parse JSON: %w", err)
 	}
@@ -130,6 +133,30 @@ func ParseJSON(text []byte) (Value, error) {
 		return nil, err
 	}
 	return w.Value(), nil
+}
+
+// maxNesting is what the parser takes.
+const maxNesting = fastjson.MaxDepth
+
+// nesting returns how deep brackets outside of strings are nested.
+func nesting(text []byte) int {
+	depth, deepest := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth--
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return deepest
 }
 
 // TypeName returns the name of v's type as script authors know it.

@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +48,17 @@ func TestAppendJSONRefuses(t *testing.T) {
 		if b, err := runtime.AppendJSON(nil, v); err == nil {
 			t.Errorf("%s became %s", name, b)
 		}
+	}
+}
+
+func TestParseJSONRefusesDeepNestingAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat("[", 4<<20), strings.Repeat(`{"a":`, 1<<20), strings.Repeat(`[`, 400) + strings.Repeat("]", 400)} {
+		if _, err := runtime.ParseJSON([]byte(text)); err == nil || !strings.Contains(err.Error(), "nested more than") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := runtime.ParseJSON([]byte(`["` + strings.Repeat("[", 1000) + `\"["]`)); err != nil {
+		t.Errorf("brackets in a string: %v", err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // What built-ins of the language cost in steps: an instruction is one.
 const (
 	newTableCost = 40 // an empty table becomes 2 KB with its first field
-	maxText      = 4 << 20
+	maxText      = 1 << 20
 	maxUnpack    = 4096
+	maxDump      = 2000 // parts of a table that print shows
 )
 
 // charText is the cost of copying n bytes.
@@ -253,10 +254,12 @@ func (p *pass) dump(v glua.LValue) string {
 	if p.budget.p == nil {
 		return v.Type().String()
 	}
-	w, err := (&converter{p: p, parts: 2000}).value(v, runtime.MaxDepth)
+	c := converter{p: p, parts: maxDump}
+	w, err := c.value(v, runtime.MaxDepth)
+	p.budget.spend(uint64(maxDump - max(c.parts, 0)))
 	if err == nil {
 		if b, err := runtime.AppendJSON(nil, w); err == nil {
-			p.budget.spend(charText(len(b)) + uint64(countParts(w)))
+			p.budget.spend(charText(len(b)))
 			return string(b)
 		}
 	}

@@ -49,7 +49,7 @@ func (p *pass) fromLua(v glua.LValue, lazy, list bool) (runtime.Value, error) {
 		}
 	}
 	w, err := c.value(v, runtime.MaxDepth)
-	p.budget.spend(uint64(runtime.MaxParts-c.parts) / 4)
+	p.budget.spend(uint64(runtime.MaxParts - max(c.parts, 0)))
 	return w, err
 }
 

@@ -44,7 +44,10 @@ func (r *raised) text() glua.LValue {
 
 // raise leaves Lua code with an error. It does not return.
 func (p *pass) raise(L *glua.LState, err error) {
-	if s := p.suspension(); s {
+	switch {
+	case p.stop != nil:
+		p.throw(L, &raised{err: p.stop})
+	case p.suspended:
 		p.unwind(L)
 	}
 	var own *runtime.Error
@@ -77,7 +80,7 @@ func (p *pass) unwind(L *glua.LState) {
 var place = regexp.MustCompile(`^\$(\d+):(\d+): ?`)
 
 // raisedOf makes of an error value of the interpreter what it stands for.
-func (p *pass) raisedOf(v glua.LValue) *raised {
+func (p *pass) raisedOf(L *glua.LState, v glua.LValue) *raised {
 	switch v := v.(type) {
 	case *glua.LUserData:
 		if r, ok := v.Value.(*raised); ok {
@@ -91,7 +94,7 @@ func (p *pass) raisedOf(v glua.LValue) *raised {
 		}
 		// The interpreter's messages have a place, and ours are userdata: this
 		// is a panic of Go that a coroutine made a text of.
-		return &raised{err: p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "panic: " + cut(string(v), maxMessage)})}
+		return p.panicked(L, string(v))
 	}
 	return &raised{err: &runtime.Error{Kind: runtime.RunError, Msg: p.words(v)}, value: v}
 }

@@ -152,6 +152,9 @@ func (p *pass) indexHost(h any, key glua.LValue) (glua.LValue, error) {
 		}
 		return p.show(v)
 	case *dictView:
+		if n, ok := key.(glua.LNumber); ok { // numbered groups: e.match[1]
+			name, isText = glua.LString(numberText(n)), true
+		}
 		if !isText {
 			return glua.LNil, nil
 		}

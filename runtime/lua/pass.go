@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	glua "github.com/yuin/gopher-lua"
@@ -68,8 +69,6 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 
 // ending tells that nothing of the script may run any more.
 func (p *pass) ending() bool { return p.stop != nil || p.suspended }
-
-func (p *pass) suspension() bool { return p.suspended }
 
 // Run implements runtime.Module.
 func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
@@ -190,8 +189,13 @@ func (p *pass) invoke(index int, args []glua.LValue) (glua.LValue, *raised) {
 
 // protected calls a function at the bottom of the pass's own state and returns
 // its first result.
-func (p *pass) protected(fn *glua.LFunction, args []glua.LValue) (glua.LValue, *raised) {
+func (p *pass) protected(fn *glua.LFunction, args []glua.LValue) (_ glua.LValue, failed *raised) {
 	L := p.st.L
+	defer func() {
+		if r := recover(); r != nil { // in the interpreter's own recovery
+			failed = p.panicked(L, fmt.Sprint(r))
+		}
+	}()
 	L.Push(p.st.bottom)
 	L.Push(fn)
 	for _, a := range args {
@@ -206,9 +210,23 @@ func (p *pass) protected(fn *glua.LFunction, args []glua.LValue) (glua.LValue, *
 	L.SetTop(0)
 	var api *glua.ApiError
 	if errors.As(err, &api) && api.Type != glua.ApiErrorPanic {
-		return nil, p.raisedOf(api.Object)
+		return nil, p.raisedOf(L, api.Object)
 	}
-	return nil, &raised{err: p.stopWith(&runtime.Error{Kind: runtime.InternalError, Msg: "panic: " + cut(err.Error(), maxMessage)})}
+	return nil, p.panicked(L, err.Error())
+}
+
+// panicked ends the pass after a panic of Go: the state is not used again. The
+// interpreter panics where the registers overflow as a function begins; any
+// other panic is a fault of Starling.
+func (p *pass) panicked(L *glua.LState, text string) *raised {
+	if p.trace == nil {
+		p.trace = p.frames(L)
+	}
+	e := &runtime.Error{Kind: runtime.InternalError, Msg: "panic: " + cut(text, maxMessage)}
+	if strings.Contains(text, "index out of range [-1]") || strings.Contains(text, "callstack overflow") {
+		e = &runtime.Error{Kind: runtime.RunError, Msg: "stack overflow: too many values at once"}
+	}
+	return &raised{err: p.stopWith(e)}
 }
 
 // bottom is the first frame of a state: from here on, errors are captured.

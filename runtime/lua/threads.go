@@ -14,7 +14,8 @@ import (
 const (
 	maxThreads = 64
 	maxNested  = 32
-	threadCost = 300
+	threadCost = 500
+	resumeCost = 30
 )
 
 var threadFunctions = map[string]glua.LGFunction{
@@ -41,6 +42,7 @@ func (p *pass) resume(L, th *glua.LState, fn *glua.LFunction, args []glua.LValue
 	if p.nested >= maxNested {
 		p.raise(L, fmt.Errorf("pcall and coroutines are nested more than %d deep", maxNested))
 	}
+	p.budget.spend(resumeCost)
 	p.nested++
 	outer := p.cur
 	state, err, values := L.Resume(th, fn, args...)
@@ -49,7 +51,7 @@ func (p *pass) resume(L, th *glua.LState, fn *glua.LFunction, args []glua.LValue
 	if err != nil {
 		failed = &raised{err: &runtime.Error{Kind: runtime.RunError, Msg: err.Error()}}
 		if api, ok := err.(*glua.ApiError); ok {
-			failed = p.raisedOf(api.Object)
+			failed = p.raisedOf(L, api.Object)
 		}
 		p.blame(L, th, failed)
 	}

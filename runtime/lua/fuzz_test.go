@@ -1,0 +1,65 @@
+package lua_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
+	"github.com/starling-rules/starling/runtime/runtimetest"
+)
+
+// FuzzScripts loads and runs any text: it must end soon, as a value or as an
+// error of the script's own.
+func FuzzScripts(f *testing.F) {
+	for _, c := range runtimetest.Cases(f) {
+		if text := c.Files["script.lua"]; text != nil {
+			f.Add(string(text))
+		}
+	}
+	for _, h := range hostile {
+		f.Add("local function h(e)\n" + h.body + "\nend\non.message(\"x\", h)")
+	}
+	for name, text := range hostileSources {
+		if len(text) < 500 {
+			f.Add(name + " = 1 " + text)
+		}
+	}
+	lang, err := lua.New(runtimetest.Host())
+	if err != nil {
+		f.Fatal(err)
+	}
+	lim := runtime.Limits{Steps: 20_000, Deadline: 200 * time.Millisecond}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, man, err := lang.Load(context.Background(), bundle(text), lim)
+		if err != nil || len(man.Missing) > 0 {
+			noInternal(t, err)
+			return
+		}
+		for _, r := range man.Registrations {
+			fn, ok := r.Args.Get("fn")
+			if !ok {
+				continue
+			}
+			reply := m.Run(context.Background(), &runtime.Call{Func: fn.(runtime.Func).Index, When: -1, Input: []byte(hostileInput), Limits: lim})
+			if reply.Err != nil {
+				noInternal(t, runtime.Errors{reply.Err})
+			}
+		}
+	})
+}
+
+// noInternal fails on a fault of Starling; the suite's boom is one on purpose.
+func noInternal(t *testing.T, err error) {
+	t.Helper()
+	es, ok := err.(runtime.Errors)
+	if err != nil && !ok {
+		t.Fatalf("an error of another kind: %v", err)
+	}
+	for _, e := range es {
+		if e.Kind == runtime.InternalError && e.Msg != "boom: panic: a fault of this built-in" {
+			t.Fatal(e.Detail())
+		}
+	}
+}
