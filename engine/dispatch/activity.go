@@ -117,26 +117,27 @@ func seedOf(id string) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// start runs what has not ended.
+// start runs what has not ended. Which that is, is decided before the first
+// run can change it.
 func (a *activity) start() {
-	for _, r := range a.runs {
-		if r.ended.Outcome == "" && !r.held {
-			a.left++
-		}
-	}
-	if a.left == 0 {
-		a.del.Settle()
-		a.release()
-		return
-	}
+	var room [4]*run
+	begin := room[:0]
 	for _, r := range a.runs {
 		switch {
 		case r.held:
 		case r.ended.Outcome == "":
-			r.start()
+			begin = append(begin, r)
 		case r.over != nil:
 			close(r.over)
 		}
+	}
+	if a.left = len(begin); a.left == 0 {
+		a.del.Settle()
+		a.release()
+		return
+	}
+	for _, r := range begin {
+		r.start()
 	}
 }
 
@@ -225,6 +226,11 @@ func (a *activity) isOnDisk() bool {
 // one go with a failure are recorded the on.error rules that are told of it.
 func (a *activity) end(r *run, end ended) {
 	a.mu.Lock()
+	if len(a.runs) > 1 { // the others may go on after a crash
+		a.mu.Unlock()
+		a.keepSources()
+		a.mu.Lock()
+	}
 	r.ended = end
 	var told []*run
 	var entries []queue.Entry
@@ -234,7 +240,11 @@ func (a *activity) end(r *run, end ended) {
 	a.left += len(told) - 1
 	last, abandoned := a.left == 0, a.abandoned
 	entries = append(entries, endEntry(r.index, end))
-	if last && !abandoned && !a.opened {
+	switch {
+	case !last || abandoned: // before the last one can settle the event
+		a.open()
+		a.write(entries)
+	case !a.opened:
 		a.opened = true
 		entries = append([]queue.Entry{a.opening()}, entries...)
 	}
@@ -243,15 +253,11 @@ func (a *activity) end(r *run, end ended) {
 		close(r.over)
 	}
 	switch {
-	case last && !abandoned:
+	case last && abandoned:
+		a.putBack()
+	case last:
 		a.del.Settle(entries...)
 		a.release()
-		return
-	default:
-		a.later(entries...)
-	}
-	if last {
-		a.putBack()
 	}
 	for _, x := range told {
 		x.start()

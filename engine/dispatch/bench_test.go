@@ -119,11 +119,9 @@ func BenchmarkStoredToSettled(b *testing.B) {
 			return nil, nil
 		}}
 	})
-	e := message("1", "please deploy api to prod now")
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		n := string([]byte{byte(i), byte(i >> 8), byte(i >> 16)})
-		e.ID, e.TS = "b"+n, n
+		e := message(string([]byte{'b', byte(i), byte(i >> 8), byte(i >> 16)}), "please deploy api to prod now")
 		if err := s.Accept(context.Background(), e); err != nil {
 			b.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package dispatch_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -317,8 +316,6 @@ type store struct {
 	queue.Store
 	s *server
 }
-
-var errKilled = errors.New("killed")
 
 func (s *store) Consume(ctx context.Context, n int, handle func(queue.Delivery)) error {
 	return s.Store.Consume(ctx, n, func(d queue.Delivery) {
