@@ -153,7 +153,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e *event.Event) error {
 func (d *Dispatcher) put(ctx context.Context, e *event.Event) error {
 	buf := encodeBuffers.Get().(*[]byte)
 	*buf = e.Encode((*buf)[:0])
-	err := d.Store.Put(ctx, queue.Record{ID: e.ID, Key: e.Conversation(), Body: *buf})
+	err := d.Store.Put(ctx, queue.Record{ID: e.ID, Key: e.Conversation(), Body: *buf, Local: e})
 	if err == nil || errors.Is(err, queue.ErrDuplicate) {
 		// After an error the store may still be reading the buffer.
 		encodeBuffers.Put(buf)
