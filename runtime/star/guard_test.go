@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/runtimetest"
+	"github.com/starling-rules/starling/runtime/star"
 )
 
 // returned runs the body of a handler and returns the text of what it returns.
@@ -106,6 +108,36 @@ def h():
 			t.Fatalf("got %d steps, before %d: %v", r.Steps, steps, r.Err)
 		}
 		steps = r.Steps
+	}
+}
+
+// TestWhatTheHostGivesIsBoundedToo has a list of the event and a constant of a
+// module, which no guard has made.
+func TestWhatTheHostGivesIsBoundedToo(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", 2000)
+	lib, err := runtime.NewLibrary([]*runtime.Builtin{{Name: "texts.long", Purity: runtime.Constant, Value: text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := runtimetest.Host()
+	l, err := star.New(runtime.Host{Library: lib, Input: host.Input})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ body, limit string }{
+		"list and view":     {"l = [1] * 400000\n    while True: x = l + e.raw.tags", runtime.LimitSteps},
+		"view and list":     {"l = [1] * 400000\n    while True: x = e.raw.tags + l", runtime.LimitSteps},
+		"view times":        {"e.raw.tags * 1000000", runtime.LimitMemory},
+		"view in place":     {"x = e.raw.tags\n    while True: x += x", runtime.LimitMemory},
+		"constant's method": {"texts.long.replace(\"x\", texts.long * 2)", runtime.LimitMemory},
+		"constant's value":  {"f = texts.long.replace\n    f(\"x\", texts.long * 2)", runtime.LimitMemory},
+		"shadowed module":   {"texts = \"x\" * 4000\n    texts.replace(\"x\", texts)", runtime.LimitMemory},
+	} {
+		r := run(t, l, "def h(e):\n    "+c.body+"\n", &runtime.Call{Input: []byte(benchInput), Limits: runtime.Limits{Deadline: 1 << 40}})
+		if r.Err == nil || r.Err.Limit != c.limit {
+			t.Errorf("%s: got %v, want the limit %s", name, r.Err, c.limit)
+		}
 	}
 }
 

@@ -263,6 +263,9 @@ const (
 
 // TestHostileScriptsEnd runs alone, because it looks at the heap.
 func TestHostileScriptsEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
 	if len(hostileScripts) < 90 {
 		t.Fatalf("only %d scripts", len(hostileScripts))
 	}
@@ -271,6 +274,7 @@ func TestHostileScriptsEnd(t *testing.T) {
 	defer stop()
 	var slowest time.Duration
 	var most uint64
+	late := 0
 	for _, h := range hostileScripts {
 		peak.Store(0)
 		start := time.Now()
@@ -285,16 +289,19 @@ func TestHostileScriptsEnd(t *testing.T) {
 		if testing.Verbose() && (took > 150*time.Millisecond || heap > 100<<20) {
 			t.Logf("%s: %v, %d MB", h.name, took, heap>>20)
 		}
+		if strings.HasPrefix(got, runtime.LimitDeadline+" ") {
+			late++
+		}
 		slowest, most = max(slowest, took), max(most, heap)
 	}
-	t.Logf("%d scripts; the slowest took %v, the largest heap was %d MB", len(hostileScripts), slowest, most>>20)
+	t.Logf("%d scripts; the slowest took %v, the largest heap was %d MB; %d were stopped by the deadline", len(hostileScripts), slowest, most>>20, late)
 }
 
-// endsLike tells whether an ending is one of those that are wanted. A limit of
-// steps may show as the deadline on a slow machine.
+// endsLike tells whether an ending is one of those that are wanted. On a slow
+// machine the deadline may come before another limit.
 func endsLike(got, want string) bool {
 	for w := range strings.SplitSeq(want, "|") {
-		if strings.Contains(got, w) || w == "steps" && strings.HasPrefix(got, runtime.LimitDeadline+" ") {
+		if strings.Contains(got, w) || (w == "steps" || w == "memory") && strings.HasPrefix(got, runtime.LimitDeadline+" ") {
 			return true
 		}
 	}

@@ -197,10 +197,10 @@ func (ld *loader) registers(name string) bool {
 	return b != nil && b.Purity == runtime.Register
 }
 
-// module tells whether a name is that of a built-in module.
-func (ld *loader) module(name string) bool {
-	_, ok := ld.names[name].(*namespace)
-	return ok
+// module returns the built-in module of a name, or nil.
+func (ld *loader) module(name string) *namespace {
+	m, _ := ld.names[name].(*namespace)
+	return m
 }
 
 // checkImports finds names that the loaded file does not have.

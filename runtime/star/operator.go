@@ -78,8 +78,8 @@ func plus(t *starlark.Thread, a starlark.Tuple) (starlark.Value, error) {
 			if err := elems(t, x.Len()+y.Len()); err != nil {
 				return nil, err
 			}
+			return starlark.Binary(syntax.PLUS, x, y)
 		}
-		return starlark.Binary(syntax.PLUS, a[0], a[1])
 	}
 	z, err := starlark.Binary(syntax.PLUS, a[0], a[1])
 	return checked(t, z, err)

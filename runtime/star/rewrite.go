@@ -16,8 +16,8 @@ type rewriter struct {
 	calls map[runtime.Position]*callSite
 	// registers tells by their dotted names which these are.
 	registers func(name string) bool
-	// module tells whether a predeclared name is a built-in module.
-	module func(name string) bool
+	// module returns the built-in module of a predeclared name, or nil.
+	module func(name string) *namespace
 	// bare leaves out the guards that bound what is made (NewUnguarded).
 	bare bool
 

@@ -101,14 +101,21 @@ func (r *rewriter) bind(e syntax.Expr) {
 
 // isModule tells whether an expression is certainly a built-in module, whose
 // members need no guard.
-func (r *rewriter) isModule(e syntax.Expr) bool {
+func (r *rewriter) isModule(e syntax.Expr) bool { return r.moduleOf(e) != nil }
+
+func (r *rewriter) moduleOf(e syntax.Expr) *namespace {
 	switch e := e.(type) {
 	case *syntax.Ident:
-		return !r.bound[e.Name] && r.module(e.Name)
+		if !r.bound[e.Name] {
+			return r.module(e.Name)
+		}
 	case *syntax.DotExpr:
-		return r.isModule(e.X)
+		if m := r.moduleOf(e.X); m != nil {
+			sub, _ := m.members[e.Name.Name].(*namespace) // a constant is none
+			return sub
+		}
 	}
-	return false
+	return nil
 }
 
 // guardsName tells whether x.name may be a guarded method.
