@@ -142,8 +142,9 @@ func (p *pass) register(r runtime.Registration) error {
 	r.Args = data
 	if file, line := p.lineIn(p.cur); r.Pos.IsZero() && file != nil {
 		r.Pos = file.src.at(line)
-		if site := file.rw.calls[line]; site != nil && r.ArgPos == nil {
-			if b := p.m.lang.host.Library.Lookup(r.Name); b != nil {
+		if site := file.rw.calls[line]; site != nil {
+			r.Pos = site.start
+			if b := p.m.lang.host.Library.Lookup(r.Name); b != nil && r.ArgPos == nil {
 				r.ArgPos = site.argPos(b)
 			}
 		}

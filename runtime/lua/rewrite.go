@@ -25,6 +25,7 @@ const (
 
 // callSite is a call in the source that may register a rule.
 type callSite struct {
+	start   runtime.Position
 	args    []runtime.Position
 	options map[string]runtime.Position // of a last table of named values
 }
@@ -489,7 +490,7 @@ func (r *rewriter) registers(name string) bool {
 
 // site notes where the arguments of a call are.
 func (r *rewriter) site(e *ast.FuncCallExpr) *callSite {
-	s := &callSite{}
+	s := &callSite{start: r.src.at(e.Line())}
 	for _, a := range e.Args {
 		s.args = append(s.args, r.src.at(a.Line()))
 	}
