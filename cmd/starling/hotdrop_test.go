@@ -15,17 +15,17 @@ import (
 const edits = 1000
 
 // catchAll is a rule whose effect tells which version of the file ran, from
-// its first line and from its last.
+// its first line and from its last. Without the last lines, it would run too.
 func catchAll(version int) []byte {
-	return fmt.Appendf(nil, `FIRST = %d
-on.message("", lambda e: post(e.channel, "%%s version %%d %%d" %% (e.text, FIRST, LAST)))
+	return fmt.Appendf(nil, `VERSION = [%d, -1]
+on.message("", lambda e: post(e.channel, "%%s version %%d %%d" %% (e.text, VERSION[0], VERSION[1])))
 %s
-LAST = %d
+VERSION[1] = %d
 `, version, strings.Repeat("# This line is here so that a write takes a while.\n", 40), version)
 }
 
 // edit saves a version the way that editors do: over the old file in pieces,
-// or beside it and renamed.
+// now and then slowly, or beside it and renamed.
 func edit(path string, version int) error {
 	text := catchAll(version)
 	if version%2 == 0 {
@@ -39,7 +39,10 @@ func edit(path string, version int) error {
 	if err != nil {
 		return err
 	}
-	for len(text) > 0 {
+	for i := 0; len(text) > 0; i++ {
+		if version%100 == 2*i+1 { // 1: while it is empty, 3: after a piece, …
+			time.Sleep(120 * time.Millisecond)
+		}
 		n := min(len(text), 700)
 		if _, err := f.Write(text[:n]); err != nil {
 			return err

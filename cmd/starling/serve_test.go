@@ -212,6 +212,7 @@ func TestServeDrains(t *testing.T) {
 	slow(t)
 	slack, rules := newFakeSlack(t), t.TempDir()
 	release := slack.hold("slow")
+	t.Cleanup(release)
 	writeFile(t, filepath.Join(rules, "slow.star"), `
 def slow(e):
     r = post(e.channel, "slow")
@@ -241,6 +242,7 @@ func TestSecondSignalEndsAtOnceAndLosesNothing(t *testing.T) {
 	slow(t)
 	slack, rules, data := newFakeSlack(t), t.TempDir(), t.TempDir()
 	release := slack.hold("slow")
+	t.Cleanup(release)
 	writeFile(t, filepath.Join(rules, "slow.star"), `
 def slow(e):
     r = post(e.channel, "slow")
