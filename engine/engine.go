@@ -50,7 +50,7 @@ type Options struct {
 	// engine closes it.
 	Pool func(host runtime.Host) (runtime.Pool, error)
 	// Exts are the file name endings of scripts and the languages they are in;
-	// nil means ".star": "starlark".
+	// nil means ".star": "starlark" and ".lua": "lua".
 	Exts map[string]string
 	// Scripts are the library scripts behind "@starling//"; may be nil.
 	Scripts fs.FS
@@ -107,7 +107,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		o.Drain = 20 * time.Second
 	}
 	if o.Exts == nil {
-		o.Exts = map[string]string{".star": "starlark"}
+		o.Exts = map[string]string{".star": "starlark", ".lua": "lua"}
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{})}
 	defer func() {

@@ -22,7 +22,6 @@ type source struct {
 	tokens []token
 	// byLine is the index of the token on each line of the text for the parser.
 	byLine []int
-	lines  int
 	errs   runtime.Errors
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/redact"
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/runtime/worker"
 	"github.com/starling-rules/starling/scripts"
@@ -23,7 +24,11 @@ func languages(host runtime.Host) ([]runtime.Language, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []runtime.Language{s}, nil
+	l, err := lua.New(host)
+	if err != nil {
+		return nil, err
+	}
+	return []runtime.Language{s, l}, nil
 }
 
 // pool makes the pool that the configuration asks for.
