@@ -216,7 +216,34 @@ on.message("go", go)
 `}
 	w := crashAfter(t, old, "old", func(w *world) { w.write("a.star", `on.message("go", lambda e: probe.again(key = "new"))`) })
 	same(t, "effects", w.far.keys(), []string{"old goes on: interrupted"})
-	w.start().end()
+}
+
+func TestAReloadDoesNotTakeTheVersionFromAResumedRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": `
+def go(e):
+    probe.again(key = "slow").ok
+    probe.again(key = "old goes on")
+on.message("go", go)
+`})
+	release := w.far.hold("slow")
+	first := w.start()
+	first.say("1", "go")
+	eventually(t, "the effect", func() bool { return first.points.Load() >= 5 })
+	first.kill()
+	first.end()
+	w.write("a.star", `on.message("go", lambda e: probe.again(key = "new"))`)
+	s := w.start()
+	eventually(t, "the effect again", func() bool { return s.points.Load() >= 4 })
+	for i := range 2 {
+		w.write("a.star", fmt.Sprintf("# %d\non.message(\"go\", lambda e: probe.again(key = \"new\"))", i))
+		if err := s.loader.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	w.settled()
+	same(t, "effects", w.far.keys(), []string{"slow", "old goes on"})
 }
 
 func TestARunWhoseSourcesAreGoneFailsWithTheReason(t *testing.T) {

@@ -17,7 +17,11 @@ import (
 // one goroutine that reads a shard.
 func (d *Dispatcher) handle(del queue.Delivery) {
 	defer d.recovered(del)
-	e, err := event.Decode(del.Body())
+	e, local := queue.Local(del).(*event.Event)
+	var err error
+	if !local {
+		e, err = event.Decode(del.Body())
+	}
 	if err != nil {
 		d.running.Go(func() { d.bury(del, "decode event: "+err.Error()) })
 		return
@@ -83,9 +87,14 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 	}
 	act := newActivity(d, del, e)
 	act.counted = counted
-	d.plan(act, matches)
+	usage := d.plan(act, matches)
+	if usage != "" {
+		d.tell(e, jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", usage)))
+	}
 	if len(act.runs) == 0 {
-		d.tell(e, emptyAnswer(e))
+		if usage == "" {
+			d.tell(e, emptyAnswer(e))
+		}
 		del.Settle()
 		return
 	}
@@ -94,12 +103,13 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 
 // plan adds a run for each match, without the rules that are cooling down and
 // those that have already run for the same message under another event id.
-func (d *Dispatcher) plan(act *activity, matches []rules.Match) {
+// usage is what to tell whoever got the arguments of a command wrong.
+func (d *Dispatcher) plan(act *activity, matches []rules.Match) (usage string) {
 	e, kept := act.e, matches[:0]
 	ids := make([]string, 0, len(matches))
 	for _, m := range matches {
 		if m.Usage != "" {
-			d.tell(e, jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", m.Usage)))
+			usage = m.Usage
 			continue
 		}
 		id := runID(act.key, m.Rule.ID)
@@ -120,6 +130,7 @@ func (d *Dispatcher) plan(act *activity, matches []rules.Match) {
 			n++
 		}
 	}
+	return usage
 }
 
 // describe says of the last match what the journal keeps.

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -479,4 +480,29 @@ on.message("go", go)
 	if got := w.far.keys(); len(got) != 1 || !strings.Contains(got[0], "fault of the server") || strings.Contains(got[0], "nil pointer") {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Not parallel: it counts goroutines.
+func TestNothingIsLeftRunningAfterAServer(t *testing.T) {
+	before := goruntime.NumGoroutine()
+	w := newWorld(t, map[string]string{"a.star": `
+on.message("go", lambda e: probe.again(key = "x").ok and "text")
+on.message("bad", lambda e: fail("x"))
+on.command("/x", lambda e: "hi")
+on.error(lambda f: probe.again(key = "told"))
+`})
+	for i := range 5 {
+		s := w.start()
+		s.say(fmt.Sprint("g", i), "go")
+		s.say(fmt.Sprint("b", i), "bad")
+		if _, err := s.AcceptAnswered(t.Context(), command(fmt.Sprint("c", i), "/x")); err != nil {
+			t.Error(err)
+		}
+		if i%2 == 0 {
+			w.settled()
+		}
+		s.end()
+	}
+	w.start().end()
+	eventually(t, "the goroutines to end", func() bool { return goruntime.NumGoroutine() <= before })
 }
