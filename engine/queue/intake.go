@@ -240,22 +240,40 @@ func (l *lane) gather() {
 	} else {
 		l.patience.Reset(c.window)
 	}
-	l.want = want
-	c.mu.Unlock()
-	select {
-	case <-l.gathered:
-		l.patience.Stop()
+	seen := 0
+	for windows := 1; ; windows++ {
+		l.want = want
+		c.mu.Unlock()
+		select {
+		case <-l.gathered:
+		case <-l.patience.C:
+		case <-c.stopped:
+			windows = maxWindows
+		}
 		c.mu.Lock()
-		return
-	case <-l.patience.C:
-	case <-c.stopped:
+		if l.want == 0 { // complete
+			select {
+			case <-l.gathered:
+			default:
+			}
+			l.patience.Stop()
+			return
+		}
+		l.want = 0
+		n := 0
+		if l.groups.len() > 0 {
+			n = len(l.groups.front().events)
+		}
+		if n == seen || windows >= maxWindows || c.closed {
+			return
+		}
+		seen = n // they are still coming
+		l.patience.Reset(c.window)
 	}
-	c.mu.Lock()
-	if l.want == 0 { // both at once
-		<-l.gathered
-	}
-	l.want = 0
 }
+
+// maxWindows bounds the wait for company as long as some comes in each window.
+const maxWindows = 4
 
 // finish ends a write: it indexes the events, moves the group to the next lane
 // or fails it. Called with mu held.

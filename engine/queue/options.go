@@ -35,9 +35,10 @@ type Options struct {
 	// MaxMemory bounds the bodies kept in memory for a consumer that is behind,
 	// default 64 MiB. Others are read back from the store.
 	MaxMemory int64
-	// Window is how long a group of events may wait for others while they come
-	// in numbers, default 1 ms (the clock may make it one more). A
-	// lone event never waits, nor does one whose company is complete.
+	// Window is how long a group of events may wait for the next one while they
+	// come in numbers, default 1 ms (the clock may make it one more), and at
+	// most four of them in all. A lone event never waits, nor does a group that
+	// has as many as came together before.
 	Window time.Duration
 	// MaxGroup and MaxGroupBytes bound one group, default 256 and 1 MiB.
 	MaxGroup      int
