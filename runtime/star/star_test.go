@@ -253,7 +253,8 @@ func FuzzScript(f *testing.F) {
 	for _, s := range []string{
 		benchRule, "x = [1, 2][5]\n", "def f(*a, **k): return a == k\nf(*[1], **{\"b\": 2})\n", "load(\"b.star\", \"x\")\n",
 		"x = {1: 2} in [{}] != (1,)\n", "a, (b, c) = 1, [2, 3]\na += b not in [c]\n", "print(config.x.y[1:2:3])\n",
-		"send(\"x\")", "f = lambda x, y=1 == 2: x in y\n", "[x for x in range(3) if x == x]\n", "on.message(\"x\", lambda e: e.raw == {})\n",
+		"send(\"x\")", "f = lambda x, y=1 == 2: x in y\n", "[x for x in range(3) if x == x]\n", "f()[g()] += (1, 2)\nd = {k: v for k, v in zip([1], [2])}\nd[d] |= {}\n", "x = \"a\" * 9 % (1,)\nx[1:][0].join(*[x]).format(**{})\n", "def f(*a): return lambda *b: (a, b, [] + [], 1 << 2)\nsorted(f(1)(2))\n",
+		"on.message(\"x\", lambda e: e.raw == {})\n",
 	} {
 		f.Add(s)
 	}

@@ -288,7 +288,7 @@ func interpolate(t *starlark.Thread, format string, x starlark.Value) (starlark.
 	if isTuple {
 		nargs = len(tuple)
 	}
-	mapping, isMapping := x.(starlark.Mapping)
+	_, isMapping := x.(starlark.Mapping)
 	for {
 		i := strings.IndexByte(format, '%')
 		if i < 0 {
@@ -311,21 +311,10 @@ func interpolate(t *starlark.Thread, format string, x starlark.Value) (starlark.
 		arg := x
 		switch {
 		case format != "" && format[0] == '(':
-			key, rest, ok := strings.Cut(format[1:], ")")
-			if !ok {
-				return nil, fmt.Errorf("incomplete format key")
+			var err error
+			if arg, format, err = keyed(x, format[1:]); err != nil {
+				return nil, err
 			}
-			if !isMapping {
-				if p, ok := x.(*pending); ok {
-					p.look()
-				}
-				return nil, fmt.Errorf("format requires a mapping")
-			}
-			v, found, _ := mapping.Get(starlark.String(key))
-			if !found {
-				return nil, fmt.Errorf("key not found: %s", key)
-			}
-			arg, format = v, rest
 		case index >= nargs:
 			return nil, fmt.Errorf("not enough arguments for format string")
 		case isTuple:
@@ -344,6 +333,23 @@ func interpolate(t *starlark.Thread, format string, x starlark.Value) (starlark.
 		return nil, fmt.Errorf("too many arguments for format string")
 	}
 	return w.result()
+}
+
+// keyed returns the value that %(key)s means, and the format behind the key.
+func keyed(x starlark.Value, format string) (starlark.Value, string, error) {
+	key, rest, ok := strings.Cut(format, ")")
+	if !ok {
+		return nil, "", fmt.Errorf("incomplete format key")
+	}
+	m, ok := x.(starlark.Mapping)
+	if !ok {
+		return nil, "", fmt.Errorf("format requires a mapping")
+	}
+	v, found, _ := m.Get(starlark.String(key))
+	if !found {
+		return nil, "", fmt.Errorf("key not found: %s", key)
+	}
+	return v, rest, nil
 }
 
 // conversion writes one %c.
