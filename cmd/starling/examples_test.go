@@ -17,6 +17,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/scripts"
 	"github.com/starling-rules/starling/stdlib"
@@ -42,14 +43,19 @@ func loads(t *testing.T, dir string) (rulesLoaded int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lang, err := star.New(runtime.Host{Library: lib, Input: event.Host})
+	host := runtime.Host{Library: lib, Input: event.Host}
+	starlark, err := star.New(host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := runtime.NewLocal([]runtime.Language{lang}, runtime.LocalOptions{})
+	other, err := lua.New(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := runtime.NewLocal([]runtime.Language{starlark, other}, runtime.LocalOptions{})
 	t.Cleanup(func() { _ = pool.Close(context.Background()) })
 	l := rules.NewLoader(rules.LoaderOptions{
-		Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": "starlark"}, Library: scripts.FS,
+		Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": starlark.Name(), ".lua": other.Name()}, Library: scripts.FS,
 	})
 	set, rep, err := l.Load(t.Context())
 	if err != nil {

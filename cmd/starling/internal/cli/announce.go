@@ -50,7 +50,7 @@ func (a *announcer) announce(live int, rep *rules.Report) {
 		fmt.Fprintf(&b, ", %s with errors", plural(len(broken), "file"))
 	}
 	if len(rep.Files) == 0 {
-		b.WriteString(": save a .star file to begin")
+		b.WriteString(": save a .star or .lua file to begin")
 	}
 	b.WriteByte('\n')
 	_, _ = io.WriteString(a.out, b.String())

@@ -75,9 +75,8 @@ func printError(env *Env, err error) {
 
 // command is one subcommand under construction.
 type command struct {
-	env   *Env
-	flags map[string]string // configuration flags that were given, by key
-	file  string            // --config
+	env  *Env
+	file string // --config
 }
 
 func newRoot(env *Env) *cobra.Command {
