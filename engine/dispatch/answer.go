@@ -14,6 +14,7 @@ import (
 func (r *run) answer(ctx context.Context, value runtime.Value) {
 	value = plain(value)
 	switch {
+	case r.ErrorOf >= 0: // what an on.error rule returns answers nobody
 	case r.e.Kind == event.Message || r.e.Kind == event.Mention:
 		if m := messageOf(value); m != nil {
 			r.effectAfter(ctx, "post", r.inConversation(m))
@@ -22,8 +23,8 @@ func (r *run) answer(ctx context.Context, value runtime.Value) {
 		if value != nil {
 			r.illegal(value)
 		}
-	case !r.Answer || r.ErrorOf >= 0:
-		if value != nil && r.ErrorOf < 0 {
+	case !r.Answer:
+		if value != nil {
 			r.illegal(value)
 		}
 	default:

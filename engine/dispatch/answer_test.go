@@ -223,7 +223,7 @@ def told(f):
     fail("me too")
 on.error(told)
 `,
-		"d.star": `on.error(lambda f: probe.never(key = "d " + f.error.message).ok)`,
+		"d.star": `on.error(lambda f: probe.never(key = "d " + f.error.message).ok and "text for nobody")`,
 	})
 	release := w.far.hold("d one")
 	s := w.start()
@@ -237,6 +237,8 @@ on.error(told)
 	got := w.far.keys()
 	slices.Sort(got)
 	got = slices.Compact(got)
+	// Whether this one was in flight at the crash is a matter of chance.
+	got = slices.DeleteFunc(got, func(k string) bool { return k == "d one" })
 	same(t, "told", got, []string{"a.star one go", "b.star two go", "d two"})
 	if n := w.far.count("d two"); n != 1 {
 		t.Errorf("told %d times", n)
