@@ -33,6 +33,9 @@ func (c *command) serveCommand() *cobra.Command {
 		if len(cfg.Slack.SigningSecrets) == 0 {
 			return withCode(ExitUsage, errors.New("no signing secret: set SLACK_SIGNING_SECRET (Slack shows it under Basic Information), or try `starling dev`"))
 		}
+		if c.env.Getenv("GOGC") == "" {
+			engine.TuneMemory()
+		}
 		log := logger(cfg, c.env.Stderr)
 		if err := worker.HardenServer(); err != nil {
 			log.Warn("other processes of this user may read the server's memory", "err", err)
