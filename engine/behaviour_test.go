@@ -282,3 +282,18 @@ func TestAFileDroppedIsLiveAndABrokenOneKeepsThePrevious(t *testing.T) {
 		t.Errorf("got %q, want new", got[n])
 	}
 }
+
+func TestACommandThatNoRuleAnswersIsAnsweredThoughOthersSeeIt(t *testing.T) {
+	t.Parallel()
+	r, s := newSlackRig(t, map[string]string{"all.star": `on.event("*", lambda e: probe.see(at = e.command))`}, func(o *engine.Options) {
+		o.Config.Limits.Answer = 15 * time.Second // far beyond what an answer takes: waiting would show
+	})
+	began := time.Now()
+	if _, got := r.send("/slack/commands", formBody, s.command("/who", "", "t1")); !strings.Contains(got, "No rule answers /who") {
+		t.Errorf("got %q", got)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the answer took %v: nobody was going to give one", took)
+	}
+	r.wait(1)
+}

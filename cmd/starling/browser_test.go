@@ -89,7 +89,11 @@ func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	err := chromedp.Do(ctx, steps...)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "No node with given id") {
+		err = chromedp.Do(ctx, steps...) // the page was drawn anew in between
+	}
+	if err != nil {
 		b.t.Fatalf("%s: %v (console: %q)", what, err, b.bad)
 	}
 }

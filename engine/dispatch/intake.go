@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -97,6 +98,9 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		}
 		del.Settle()
 		return
+	}
+	if usage == "" && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
+		d.tell(e, unmatched(e)) // what runs only looks on: nobody need wait for it
 	}
 	act.start()
 }
