@@ -18,8 +18,9 @@ build: ## build the one static binary, bin/starling
 run: build ## start the local Slack with the quickstart rules; prints its address
 	$(BIN) dev examples/quickstart
 
-test: tools ## run all tests, with the race detector
+test: tools ## run all tests, with the race detector; hostile scripts once more without
 	$(GO) test -race -timeout 20m $(PACKAGES)
+	$(GO) test -timeout 10m -run Hostile ./runtime/star ./runtime/lua
 
 race: test ## the same as test: the race detector is always on
 

@@ -55,13 +55,22 @@ func (r *rewriter) checkMember(e *ast.AttrGetExpr) {
 }
 
 // dotted returns "a.b.c" for an expression of that form, else "".
-func dotted(e ast.Expr) string {
+func dotted(e ast.Expr) string { return dottedWithin(e, maxDots) }
+
+// maxDots bounds what dotted looks at: no built-in has as many, and a chain of
+// thousands would be written out once for each of its links.
+const maxDots = 8
+
+func dottedWithin(e ast.Expr, depth int) string {
 	switch e := e.(type) {
 	case *ast.IdentExpr:
 		return e.Value
 	case *ast.AttrGetExpr:
 		key, ok := e.Key.(*ast.StringExpr)
-		if x := dotted(e.Object); ok && x != "" {
+		if !ok || depth == 0 {
+			return ""
+		}
+		if x := dottedWithin(e.Object, depth-1); x != "" {
 			return x + "." + key.Value
 		}
 	}

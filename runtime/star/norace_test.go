@@ -1,0 +1,5 @@
+//go:build !race
+
+package star_test
+
+const underRace = false
