@@ -73,7 +73,16 @@ on.message("^bad", bad)
 	c.message(2, "bad")
 	c.until("both are over", func() bool {
 		_, body := c.ask("/runs")
-		return strings.Count(body, `"settled"`) == 2
+		over := 0
+		for _, e := range fromJSON[[]struct {
+			EventID string `json:"event_id"`
+			Settled string
+		}](t, body) {
+			if strings.HasPrefix(e.EventID, "EvCRASH") && e.Settled != "" {
+				over++
+			}
+		}
+		return over == 2
 	})
 	check := func(t *testing.T, where ...string) {
 		with := func(args ...string) []string { return append(args, where...) }
