@@ -110,19 +110,19 @@ func (c *converter) host(h any) (runtime.Value, error) {
 		case *runtime.View:
 			v = s.Value()
 		case dictSource:
-			v = plain(s.Dict)
+			v = runtime.Plain(s.Dict)
 		}
 	case *listView:
 		switch s := h.src.(type) {
 		case *runtime.View:
 			v = s.Value()
 		case listSource:
-			v = plain(s.list)
+			v = runtime.Plain(s.list)
 		}
 	default:
 		return nil, fmt.Errorf("this value cannot be passed on")
 	}
-	if c.parts -= countParts(v); c.parts < 0 {
+	if c.parts -= runtime.CountParts(v); c.parts < 0 {
 		return nil, fmt.Errorf("more than %d parts", runtime.MaxParts)
 	}
 	return v, nil
@@ -186,98 +186,6 @@ func badKey(k glua.LValue) error {
 		Msg:  fmt.Sprintf("a table that leaves the script has texts or 1, 2, 3… as keys, and this has a key of type %s", k.Type()),
 		Hint: "write tostring(key)",
 	}
-}
-
-func countParts(v runtime.Value) int {
-	n := 1
-	switch v := v.(type) {
-	case runtime.List:
-		for _, e := range v {
-			n += countParts(e)
-		}
-	case *runtime.Dict:
-		for _, f := range v.Fields {
-			n += countParts(f.Value)
-		}
-	}
-	return n
-}
-
-// What leaves a pass in one value: the other end refuses more, and would have
-// to take the worker for broken.
-const maxBytes = 1 << 20
-
-// checkBounds refuses data that the wire form would not carry.
-func checkBounds(v runtime.Value) error {
-	parts, bytes := runtime.MaxParts, maxBytes
-	return bounds(v, runtime.MaxDepth, &parts, &bytes)
-}
-
-func bounds(v runtime.Value, depth int, parts, bytes *int) error {
-	if depth == 0 {
-		return &runtime.Error{Kind: runtime.RunError, Msg: fmt.Sprintf("data nested more than %d deep cannot leave the script", runtime.MaxDepth-2)}
-	}
-	switch v := v.(type) {
-	case string:
-		*bytes -= len(v)
-	case []byte:
-		*bytes -= len(v)
-	case runtime.JSON:
-		*bytes -= len(v)
-	case runtime.Secret:
-		*parts -= len(v.Parts)
-		for _, p := range v.Parts {
-			*bytes -= len(p.Text) + len(p.Name)
-		}
-	case runtime.List:
-		*parts -= len(v)
-		for _, e := range v {
-			if err := bounds(e, depth-1, parts, bytes); err != nil {
-				return err
-			}
-		}
-	case *runtime.Dict:
-		*parts -= v.Len()
-		for i := range v.Len() {
-			*bytes -= len(v.Fields[i].Key)
-			if err := bounds(v.Fields[i].Value, depth-1, parts, bytes); err != nil {
-				return err
-			}
-		}
-	}
-	switch {
-	case *parts < 0:
-		return &runtime.Error{Kind: runtime.RunError, Msg: fmt.Sprintf("data of more than %d parts cannot leave the script", runtime.MaxParts)}
-	case *bytes < 0:
-		return &runtime.Error{Kind: runtime.RunError, Msg: fmt.Sprintf("data of more than %d bytes cannot leave the script", maxBytes)}
-	}
-	return nil
-}
-
-// plain replaces views and JSON text in v by dicts and lists.
-func plain(v runtime.Value) runtime.Value {
-	switch v := v.(type) {
-	case *runtime.View:
-		return v.Value()
-	case runtime.JSON:
-		if w, err := runtime.ParseJSON(v); err == nil {
-			return w
-		}
-		return nil
-	case runtime.List:
-		list := make(runtime.List, len(v))
-		for i, e := range v {
-			list[i] = plain(e)
-		}
-		return list
-	case *runtime.Dict:
-		d := &runtime.Dict{Fields: make([]runtime.Field, v.Len())}
-		for i := range d.Fields {
-			d.Fields[i] = runtime.Field{Key: v.Fields[i].Key, Value: plain(v.Fields[i].Value)}
-		}
-		return d
-	}
-	return v
 }
 
 var errTooDeep = errors.New("a value is nested too deeply")

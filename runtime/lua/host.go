@@ -214,7 +214,7 @@ func hostEq(L *glua.LState) int {
 		return 1
 	}
 	y, err := p.fromLua(b, false, true)
-	p.budget.spend(uint64(countParts(x) + countParts(y)))
+	p.budget.spend(uint64(runtime.CountParts(x) + runtime.CountParts(y)))
 	L.Push(glua.LBool(err == nil && equal(x, y)))
 	return 1
 }

@@ -89,7 +89,7 @@ func (l *Language) globalsFor(config runtime.Value) (*glua.LTable, error) {
 	if config == nil {
 		return l.globals, nil
 	}
-	v, err := (&pass{}).toLua(plain(config))
+	v, err := (&pass{}).toLua(runtime.Plain(config))
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (l *Language) Ext() string { return ".lua" }
 func (l *Language) valueOf(tree *space, b *runtime.Builtin) (glua.LValue, error) {
 	switch {
 	case b.Purity == runtime.Constant:
-		v, err := (&pass{}).toLua(plain(b.Value))
+		v, err := (&pass{}).toLua(runtime.Plain(b.Value))
 		if err != nil {
 			return nil, err
 		}

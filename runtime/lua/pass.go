@@ -247,7 +247,7 @@ func (p *pass) answer(v glua.LValue) (w runtime.Value, fromEffect bool, err erro
 	}
 	w, err = p.fromLua(v, false, false)
 	if err == nil {
-		err = checkBounds(w)
+		err = runtime.CheckBounds(w)
 	}
 	if err != nil && !p.suspended {
 		own := asError(err)

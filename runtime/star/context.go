@@ -90,9 +90,9 @@ func effectArgs(args *runtime.Dict) (*runtime.Dict, error) {
 		}
 	}
 	if !whole {
-		args = plain(args).(*runtime.Dict)
+		args = runtime.Plain(args).(*runtime.Dict)
 	}
-	return args, checkBounds(args)
+	return args, runtime.CheckBounds(args)
 }
 
 // A log line costs more than its text, and their number is bounded: a flood of

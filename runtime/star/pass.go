@@ -199,7 +199,7 @@ func (p *pass) answer(v starlark.Value) (runtime.Value, bool, error) {
 	}
 	w, err := p.fromStar(v, false)
 	if err == nil {
-		err = checkBounds(w)
+		err = runtime.CheckBounds(w)
 	}
 	if err != nil && !errors.Is(err, suspension{}) {
 		e := &runtime.Error{Kind: runtime.RunError, Msg: "return value: " + err.Error()}

@@ -128,7 +128,7 @@ func (l *Language) declare(b *runtime.Builtin) error {
 	var v starlark.Value
 	switch {
 	case b.Purity == runtime.Constant:
-		c, err := (&pass{}).toStar(plain(b.Value))
+		c, err := (&pass{}).toStar(runtime.Plain(b.Value))
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (l *Language) predeclaredFor(config runtime.Value) (starlark.StringDict, er
 	if config == nil {
 		return l.predeclared, nil
 	}
-	v, err := (&pass{}).toStar(plain(config))
+	v, err := (&pass{}).toStar(runtime.Plain(config))
 	if err != nil {
 		return nil, err
 	}

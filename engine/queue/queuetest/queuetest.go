@@ -149,7 +149,7 @@ func testDelivery(t *testing.T, s queue.Store, _ func() queue.Store) {
 	if err := s.Put(bg(), queue.Record{ID: "copy", Key: "k", Body: body}); err != nil {
 		t.Fatal(err)
 	}
-	copy(body, "XXXXXX")
+	copy(body, "@@@@@@")
 	if d := c.next(); string(d.Body()) != "reused" {
 		t.Errorf("the store kept the caller's bytes: %q", d.Body())
 	}
