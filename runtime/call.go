@@ -221,4 +221,7 @@ type Host struct {
 	Library *Library
 	// Input turns Call.Input into the handler's argument.
 	Input func([]byte) (Object, error)
+	// Cover, if not nil, is told of every line that is run. What is compiled
+	// for it is slower, and takes other steps than what is compiled without.
+	Cover *Coverage
 }
