@@ -32,19 +32,33 @@ var crashRounds = flag.Int("crash-rounds", 3, "how often TestKillNineLosesAndRep
 
 const signingSecret = "test-signing-secret"
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "starling-test-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "starling")
-	cmd := exec.Command("go", "build", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return bin, nil
-})
+// built are the directories of the programs that tests have built.
+var built struct {
+	sync.Mutex
+	dirs []string
+}
+
+// builder returns a function that builds the program when it is first called.
+func builder(ldflags string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "starling-test-")
+		if err != nil {
+			return "", err
+		}
+		built.Lock()
+		built.dirs = append(built.dirs, dir)
+		built.Unlock()
+		bin := filepath.Join(dir, "starling")
+		cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", bin, ".")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+		return bin, nil
+	})
+}
+
+var build = builder("")
 
 // binary builds the program once for all tests.
 func binary(t testing.TB) string {
@@ -63,14 +77,15 @@ type fakeSlack struct {
 	mu       sync.Mutex
 	count    map[string]int
 	messages []map[string]any
-	lookups  int                      // how often a conversation was read
-	held     map[string]chan struct{} // by text: answered when closed
-	failure  string                   // what every call is answered
-	auth     string                   // of the last call
+	lookups  int                       // how often a conversation was read
+	held     map[string]chan struct{}  // by text: answered when closed
+	failure  string                    // what every call is answered
+	auth     string                    // of the last call
+	awaited  map[string]chan time.Time // by text: told when it arrives
 }
 
 func newFakeSlack(t testing.TB) *fakeSlack {
-	f := &fakeSlack{count: map[string]int{}, held: map[string]chan struct{}{}}
+	f := &fakeSlack{count: map[string]int{}, held: map[string]chan struct{}{}, awaited: map[string]chan time.Time{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(f.Close)
 	return f
@@ -97,6 +112,7 @@ func (f *fakeSlack) serve(w http.ResponseWriter, r *http.Request) {
 	case "auth.test":
 		out["user_id"], out["bot_id"], out["team_id"] = "U0BOT", "B0BOT", "T0TEST"
 	case "chat.postMessage":
+		f.arrived(fmt.Sprint(args["text"]))
 		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // the window in which a kill hurts
 		out["ts"], out["channel"] = f.post(args), args["channel"]
 		f.mu.Lock()
@@ -154,6 +170,25 @@ func (f *fakeSlack) hold(text string) (release func()) {
 		close(c)
 	})
 	return release
+}
+
+// arrival returns a channel that is sent the moment at which a message of this
+// text arrives first.
+func (f *fakeSlack) arrival(text string) <-chan time.Time {
+	c := make(chan time.Time, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.awaited[text] = c
+	return c
+}
+
+func (f *fakeSlack) arrived(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.awaited[text]; c != nil {
+		delete(f.awaited, text)
+		c <- time.Now()
+	}
 }
 
 // fail answers every call with an error.

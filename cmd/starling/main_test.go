@@ -16,7 +16,20 @@ func TestMain(m *testing.M) {
 	if worker.IsChild(os.Args) { // workers are this program, started again
 		main()
 	}
-	testscript.Main(m, map[string]func(){"starling": main})
+	testscript.Main(tests{m}, map[string]func(){"starling": main})
+}
+
+// tests removes, after the tests, the programs that they have built.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	code := m.M.Run()
+	built.Lock()
+	defer built.Unlock()
+	for _, dir := range built.dirs {
+		_ = os.RemoveAll(dir)
+	}
+	return code
 }
 
 // TestScripts runs testdata/script: each file reads as a manual of a command.

@@ -48,7 +48,12 @@ type child struct {
 // run starts the program with an environment of nothing but env.
 func run(t testing.TB, env []string, args ...string) *child {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(binary(t), args...)}
+	return runProgram(t, binary(t), env, args...)
+}
+
+func runProgram(t testing.TB, bin string, env []string, args ...string) *child {
+	t.Helper()
+	c := &child{t: t, cmd: exec.Command(bin, args...)}
 	c.cmd.Dir = t.TempDir()
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, env...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
