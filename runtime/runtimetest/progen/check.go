@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/metrics"
 	"strings"
 	"testing"
@@ -18,6 +19,8 @@ type Options struct {
 	Language runtime.Language
 	// Main is the name of the program's file.
 	Main string
+	// Files are what the program may load beside itself, by path.
+	Files map[string][]byte
 	// Input is the event.
 	Input []byte
 	// Steps is the limit of steps; 200,000 if zero.
@@ -139,7 +142,10 @@ func (c *check) replays(mod runtime.Module, fn int, last *runtime.Reply, results
 
 func (c *check) load() (runtime.Module, *runtime.Manifest, string) {
 	c.t.Helper()
-	b := runtime.NewBundle(c.o.Language.Name(), c.o.Main, map[string][]byte{c.o.Main: []byte(c.program)}, nil)
+	files := map[string][]byte{}
+	maps.Copy(files, c.o.Files)
+	files[c.o.Main] = []byte(c.program)
+	b := runtime.NewBundle(c.o.Language.Name(), c.o.Main, files, nil)
 	var mod runtime.Module
 	var man *runtime.Manifest
 	var err error
