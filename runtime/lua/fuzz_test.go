@@ -8,6 +8,7 @@ import (
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/runtimetest"
+	"github.com/starling-rules/starling/runtime/runtimetest/progen"
 )
 
 // FuzzScripts loads and runs any text: it must end soon, as a value or as an
@@ -62,4 +63,32 @@ func noInternal(t *testing.T, err error) {
 			t.Fatal(e.Detail())
 		}
 	}
+}
+
+// programLib is what programs of FuzzPrograms may require.
+const programLib = `local lib = {value = {1, 2, 3}, name = "lib"}
+function lib.run(a, b) return a == b and a or tostring(b) end
+function lib:f(x) return self.name .. tostring(x) end
+return lib
+`
+
+// FuzzPrograms makes programs of the fuzzer's bytes: valid ones for the most
+// part, that loop, recurse, catch, yield and ask for effects.
+func FuzzPrograms(f *testing.F) {
+	for _, seed := range progen.Seeds(40, 400) {
+		f.Add(seed)
+	}
+	for _, seed := range progen.Seeds(20, 60) {
+		f.Add(seed)
+	}
+	lang, err := lua.New(runtimetest.Host())
+	if err != nil {
+		f.Fatal(err)
+	}
+	files := map[string][]byte{"lib.lua": []byte(programLib)}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		progen.Check(t, newProgram(data), progen.Options{
+			Language: lang, Main: "rule.lua", Files: files, Input: []byte(hostileInput), Steps: 20_000,
+		})
+	})
 }
