@@ -45,7 +45,10 @@ type Error struct {
 	Hint  string    `json:"hint,omitempty"`
 	Limit string    `json:"limit,omitempty"` // with LimitError: which limit
 	// Status is the HTTP status of an AbortError.
-	Status int      `json:"status,omitempty"`
+	Status int `json:"status,omitempty"`
+	// Crashed tells that the worker process did not survive the pass, and that
+	// the pass is to blame. It stays with the server that saw it.
+	Crashed bool     `json:"-"`
 	Pos    Position `json:"position"`
 	Line   string   `json:"source,omitempty"` // the text of the source line
 	Stack  []Frame  `json:"stack,omitempty"`  // outermost first

@@ -109,6 +109,13 @@ func (t *task) scriptError(kind runtime.ErrorKind, limit, msg, hint string) *run
 	return e
 }
 
+// crash is scriptError for a pass that its worker did not survive.
+func (t *task) crash(msg string) *runtime.Error {
+	e := t.scriptError(runtime.InternalError, "", msg, "")
+	e.Crashed = true
+	return e
+}
+
 // taskList is a first-in-first-out list from which any task can be taken.
 type taskList struct {
 	head, tail *task

@@ -109,12 +109,12 @@ func (p *Pool) judge(w *worker, f flight, why ending) {
 			fmt.Sprintf("%s took longer than %v and was stopped", what, t.limits.Deadline),
 			"the time is for the script's own work: look for a loop or a built-in on very large data"), took)
 	case why == endBadFrame:
-		t.blame(t.scriptError(runtime.InternalError, "", "the worker process sent nonsense and was stopped", ""), took)
+		t.blame(t.crash("the worker process sent nonsense and was stopped"), took)
 	case why == endMemory && (t.deaths > 0 || p.roomy(w)):
 		t.blame(t.scriptError(runtime.LimitError, runtime.LimitMemory,
 			fmt.Sprintf("%s needed more memory than %d MB and was stopped", what, p.memoryOf(t)>>20), ""), took)
 	case t.deaths > 0:
-		t.blame(t.scriptError(runtime.InternalError, "", "the worker process crashed, and so did a second one", ""), took)
+		t.blame(t.crash("the worker process crashed, and so did a second one"), took)
 	case p.closed:
 		t.fail(runtime.ErrClosed)
 	default:
