@@ -49,9 +49,9 @@ type Error struct {
 	// Crashed tells that the worker process did not survive the pass, and that
 	// the pass is to blame. It stays with the server that saw it.
 	Crashed bool     `json:"-"`
-	Pos    Position `json:"position"`
-	Line   string   `json:"source,omitempty"` // the text of the source line
-	Stack  []Frame  `json:"stack,omitempty"`  // outermost first
+	Pos     Position `json:"position"`
+	Line    string   `json:"source,omitempty"` // the text of the source line
+	Stack   []Frame  `json:"stack,omitempty"`  // outermost first
 }
 
 // Error returns one line: position, message and hint.
