@@ -26,6 +26,7 @@ const (
 	TRegexp
 	TDuration // "10m", or a number of seconds: arrives as time.Duration
 	TObject   // the event
+	TCallable // a function that is called before the built-in returns: arrives as Callable
 	TAny      = TNone | TBool | TInt | TFloat | TString | TBytes | TList | TDict | TFunc | TSecret | TRegexp | TObject
 	TNumber   = TInt | TFloat
 	TText     = TString | TSecret
@@ -36,7 +37,7 @@ func (t Type) String() string {
 	if t == TAny {
 		return "any"
 	}
-	names := []string{"None", "bool", "int", "float", "string", "bytes", "list", "dict", "function", "secret", "regexp", "duration", "event"}
+	names := []string{"None", "bool", "int", "float", "string", "bytes", "list", "dict", "function", "secret", "regexp", "duration", "event", "function"}
 	var out []string
 	for i, n := range names {
 		if t&(1<<i) != 0 {
@@ -148,6 +149,8 @@ type Args struct {
 	Builtin *Builtin
 	// Dict holds what was given, in the order of the parameters.
 	*Dict
+	// Self is the object that a Method belongs to; nil for other built-ins.
+	Self Object
 }
 
 // Has reports whether the argument was given (None counts as not given,

@@ -22,10 +22,15 @@ type bound struct {
 	// positional are the parameters that can be given by place.
 	positional []*runtime.Param
 	variadic   *runtime.Param
+	// self is the object of a method.
+	self runtime.Object
 }
 
-func bind(b *runtime.Builtin) *glua.LFunction {
-	f := &bound{decl: b}
+func bind(b *runtime.Builtin) *glua.LFunction { return bindTo(b, nil) }
+
+// bindTo binds a built-in as a method of an object: t.f(x) and t:f(x) are one.
+func bindTo(b *runtime.Builtin, self runtime.Object) *glua.LFunction {
+	f := &bound{decl: b, self: self}
 	f.isResult = b.Purity == runtime.Asks && (b.Result == "" || strings.HasPrefix(b.Result, "result"))
 	f.isNone = b.Purity == runtime.Asks && b.Result == "None"
 	for i := range b.Params {
@@ -47,6 +52,9 @@ func (f *bound) call(L *glua.LState) int {
 	p := passOf(L)
 	outer := p.cur
 	p.cur = L
+	if o, ok := hostOf(L.Get(1)).(*object); ok && f.self != nil && o.obj == f.self {
+		L.Remove(1)
+	}
 	v, err := f.run(p, L)
 	if err != nil || p.ending() {
 		p.raise(L, err)
@@ -262,7 +270,7 @@ func (f *bound) collect(p *pass, given, variadic []glua.LValue, rest *runtime.Di
 		dict runtime.Dict
 	}
 	a := &args{}
-	a.Builtin, a.Dict = f.decl, &a.dict
+	a.Builtin, a.Dict, a.Self = f.decl, &a.dict, f.self
 	put := func(name string, v runtime.Value) {
 		a.dict.Fields = append(a.dict.Fields, runtime.Field{Key: name, Value: v})
 	}
@@ -304,6 +312,9 @@ func (f *bound) collect(p *pass, given, variadic []glua.LValue, rest *runtime.Di
 
 // convert makes a value of one parameter and checks its type.
 func (f *bound) convert(p *pass, q *runtime.Param, v glua.LValue) (runtime.Value, error) {
+	if fn, ok := v.(*glua.LFunction); ok && q.Type&runtime.TCallable != 0 {
+		return p.callable(fn), nil
+	}
 	w, err := p.fromLua(v, q.Type == runtime.TAny || q.Type&runtime.TObject != 0, q.Type&runtime.TList != 0 && q.Type&runtime.TDict == 0)
 	if err != nil {
 		return nil, f.badValue(p, q.Name, err)
@@ -334,6 +345,34 @@ func (f *bound) convert(p *pass, q *runtime.Param, v glua.LValue) (runtime.Value
 		return nil, f.errorf(p, q.Name, hint, "parameter %q: got %q, want one of \"%s\"", q.Name, cut(s, 60), strings.Join(q.Values, `", "`))
 	}
 	return w, nil
+}
+
+// callable lets a built-in call a function of the script.
+func (p *pass) callable(fn *glua.LFunction) runtime.Callable {
+	return func(args ...runtime.Value) (runtime.Value, error) {
+		in := make([]glua.LValue, len(args))
+		for i, a := range args {
+			v, err := p.toLua(a)
+			if err != nil {
+				return nil, err
+			}
+			in[i] = v
+		}
+		outer := p.cur
+		values, failed := p.attempt(outer, fn, in)
+		p.cur = outer
+		if failed != nil {
+			return nil, p.describe(failed)
+		}
+		if len(values) == 0 {
+			return nil, nil
+		}
+		w, err := p.fromLua(values[0], true, false)
+		if err != nil && p.ending() {
+			return nil, err
+		}
+		return w, nil
+	}
 }
 
 func luaTypeName(v runtime.Value) string {

@@ -278,6 +278,8 @@ func (p *pass) show(v runtime.Value) (glua.LValue, error) {
 		return p.show(w)
 	case runtime.Object:
 		return userdata(&object{v}), nil
+	case runtime.Method:
+		return bindTo(v.Decl, v.Self), nil
 	case runtime.Secret:
 		return userdata(secret{v}), nil
 	case runtime.Regexp:

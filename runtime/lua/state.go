@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	goruntime "runtime"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -253,6 +254,18 @@ func (p *pass) funcOf(fn *glua.LFunction) (runtime.Value, error) {
 		Kind: runtime.RunError, Msg: "function " + p.describeFunc(0, fn).Name + " was made in this run and is gone after it",
 		Hint: "use a function that is defined at the top level of a file",
 	}
+}
+
+// Functions implements runtime.Lister.
+func (m *module) Functions() []runtime.Func {
+	var out []runtime.Func
+	for _, f := range m.table {
+		if f.Pos.Path == m.bundle.Main && f.Name != "function" && f.Name != "" {
+			out = append(out, f)
+		}
+	}
+	sort.SliceStable(out, func(a, b int) bool { return out[a].Pos.Line < out[b].Pos.Line })
+	return out
 }
 
 // function returns a function of the table.

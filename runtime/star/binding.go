@@ -1,6 +1,7 @@
 package star
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,10 +18,15 @@ type bound struct {
 	// and no answer when a handler returns it.
 	isResult bool
 	hasRest  bool
+	// self is the object of a method.
+	self runtime.Object
 }
 
-func (l *Language) bind(b *runtime.Builtin) *starlark.Builtin {
-	f := &bound{decl: b}
+func (l *Language) bind(b *runtime.Builtin) *starlark.Builtin { return bindTo(b, nil) }
+
+// bindTo binds a built-in as a method of an object.
+func bindTo(b *runtime.Builtin, self runtime.Object) *starlark.Builtin {
+	f := &bound{decl: b, self: self}
 	f.isResult = b.Purity == runtime.Asks && (b.Result == "" || strings.HasPrefix(b.Result, "result"))
 	f.hasRest = slices.ContainsFunc(b.Params, func(q runtime.Param) bool { return q.Rest })
 	return starlark.NewBuiltin(b.Name, f.call)
@@ -157,7 +163,7 @@ func (f *bound) collect(p *pass, slots []starlark.Value, variadic starlark.Tuple
 		dict runtime.Dict
 	}
 	a := &args{}
-	a.Builtin, a.Dict = f.decl, &a.dict
+	a.Builtin, a.Dict, a.Self = f.decl, &a.dict, f.self
 	if given > 0 {
 		a.dict.Fields = make([]runtime.Field, 0, min(given, len(slots)))
 	}
@@ -199,6 +205,9 @@ func (f *bound) collect(p *pass, slots []starlark.Value, variadic starlark.Tuple
 
 // convert makes a value of one parameter and checks its type.
 func (f *bound) convert(p *pass, q *runtime.Param, v starlark.Value) (runtime.Value, error) {
+	if fn, ok := v.(starlark.Callable); ok && q.Type&runtime.TCallable != 0 {
+		return p.callable(fn), nil
+	}
 	w, err := p.fromStar(v, q.Type == runtime.TAny || q.Type&runtime.TObject != 0)
 	if err != nil {
 		return nil, f.badValue(p, q.Name, err)
@@ -226,6 +235,35 @@ func (f *bound) convert(p *pass, q *runtime.Param, v starlark.Value) (runtime.Va
 		return nil, f.errorf(p, q.Name, hint, "parameter %q: got %q, want one of \"%s\"", q.Name, cut(s, 60), strings.Join(q.Values, `", "`))
 	}
 	return w, nil
+}
+
+// callable lets a built-in call a function of the script.
+func (p *pass) callable(fn starlark.Callable) runtime.Callable {
+	return func(args ...runtime.Value) (runtime.Value, error) {
+		in := make(starlark.Tuple, len(args))
+		for i, a := range args {
+			v, err := p.toStar(a)
+			if err != nil {
+				return nil, err
+			}
+			in[i] = v
+		}
+		v, err := starlark.Call(&p.thread, fn, in, nil)
+		switch {
+		case err == nil:
+		case p.stop != nil:
+			return nil, p.stop
+		case errors.Is(err, suspension{}) || p.doubtful(err):
+			return nil, suspension{}
+		default:
+			return nil, p.describe(err)
+		}
+		w, err := p.fromStar(v, true)
+		if errors.Is(err, suspension{}) {
+			return nil, err
+		}
+		return w, nil
+	}
 }
 
 // typeOf returns the type bit of a value.

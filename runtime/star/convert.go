@@ -276,6 +276,8 @@ func (p *pass) show(v runtime.Value) (starlark.Value, error) {
 		return p.show(w)
 	case runtime.Object:
 		return &object{p: p, obj: v}, nil
+	case runtime.Method:
+		return bindTo(v.Decl, v.Self), nil
 	case runtime.Secret:
 		return secret{v}, nil
 	case runtime.Regexp:

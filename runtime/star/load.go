@@ -322,6 +322,18 @@ func (m *module) addFunctions(order []*unit) {
 	}
 }
 
+// Functions implements runtime.Lister.
+func (m *module) Functions() []runtime.Func {
+	var out []runtime.Func
+	for i, fn := range m.funcs {
+		if at := position(fn.Position()); at.Path == m.bundle.Main && fn.Name() != "lambda" {
+			out = append(out, runtime.Func{Index: i, Name: fn.Name(), Pos: at, Arity: arity(fn)})
+		}
+	}
+	sort.SliceStable(out, func(a, b int) bool { return out[a].Pos.Line < out[b].Pos.Line })
+	return out
+}
+
 func (ld *loader) fail(kind runtime.ErrorKind, pos runtime.Position, msg, hint string) {
 	ld.errs = append(ld.errs, &runtime.Error{Kind: kind, Pos: pos, Msg: msg, Hint: hint})
 }
