@@ -34,6 +34,9 @@ type HTTPOptions struct {
 	MaxRedirects int
 	// Resolver looks names up; the system's by default.
 	Resolver *net.Resolver
+	// Transport takes the place of the network: recorders of tests. No address
+	// is resolved then; what a URL says is still refused.
+	Transport http.RoundTripper
 	// Sleep waits between attempts; Rand spreads them, in [0, 1).
 	Sleep   func(context.Context, time.Duration) error
 	Rand    func() float64
@@ -55,7 +58,7 @@ const (
 type HTTP struct {
 	o         HTTPOptions
 	guard     *guard
-	transport *http.Transport
+	transport http.RoundTripper
 }
 
 // NewHTTP makes an HTTP. Its errors name the option that is wrong.
@@ -76,6 +79,9 @@ func NewHTTP(o HTTPOptions) (*HTTP, error) {
 	g, err := newGuard(o.Allow)
 	if err != nil {
 		return nil, err
+	}
+	if o.Transport != nil {
+		return &HTTP{o: o, guard: g, transport: o.Transport}, nil
 	}
 	dialer := &net.Dialer{Timeout: o.MaxTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
 	t := &http.Transport{
@@ -113,7 +119,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Close drops idle connections.
-func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
+func (h *HTTP) Close() { (&http.Client{Transport: h.transport}).CloseIdleConnections() }
 
 func (l *live) httpHandlers(all Live) {
 	kinds := []struct {

@@ -22,6 +22,9 @@ type LoaderOptions struct {
 	Pool runtime.Pool
 	// Languages are the names of the languages by file name ending with its dot.
 	Languages map[string]string
+	// Only, if not nil, picks the scripts whose rules are wanted, by path; the
+	// others can still be loaded by them.
+	Only func(path string) bool
 	// Library holds the scripts that are loaded as @starling//path. May be nil.
 	Library fs.FS
 	// Config is what `config` is in a script, by the script's path, with or
@@ -153,6 +156,9 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 		hold: func(p string) bool { return l.holdBack(p, start) }, changing: changing,
 	}
 	t := sc.scan()
+	if l.opts.Only != nil {
+		t.scripts = slices.DeleteFunc(t.scripts, func(p string) bool { return !l.opts.Only(p) })
+	}
 	l.forgetWaiting(t)
 	fresh, err := l.compileAll(ctx, t)
 	if err != nil {
