@@ -2,8 +2,9 @@ package sim
 
 import (
 	"context"
-	"net/url"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // Command is a slash command that a person gives.
@@ -50,17 +51,12 @@ func (s *Server) commandEnvelope(in Command) (*envelope, *Channel, error) {
 		return nil, nil, Code("no_app")
 	}
 	trigger := w.newTrigger(u.ID)
-	form := url.Values{
-		"token": {verificationToken}, "team_id": {w.team.ID}, "team_domain": {w.team.Domain},
-		"channel_id": {c.ID}, "channel_name": {c.commandName()}, "user_id": {u.ID}, "user_name": {u.Name},
-		"command": {in.Command}, "text": {w.markup(in.Text, true)}, "api_app_id": {w.app.ID},
-		"is_enterprise_install": {"false"}, "trigger_id": {trigger},
-		"response_url": {s.responseURL(hook{channel: c.ID, user: u.ID})},
-	}
-	body := []byte(form.Encode())
+	form := w.told().CommandForm(in.Command, w.markup(in.Text, true), payload.Person{ID: u.ID, Name: u.Name}, payload.Person{ID: c.ID, Name: c.commandName()}, trigger)
+	form.Set("response_url", s.responseURL(hook{channel: c.ID, user: u.ID}))
+	p := payload.Fields(form)
 	return &envelope{
 		id: "tr-" + trigger, kind: "slash_commands", typ: in.Command, url: s.opt.CommandsURL,
-		contentType: "application/x-www-form-urlencoded", body: body, shown: body,
+		contentType: p.ContentType, body: p.Body, shown: p.JSON,
 	}, c, nil
 }
 

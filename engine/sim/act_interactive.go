@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // Click is a person using an interactive element of a message (Channel, TS)
@@ -49,7 +51,7 @@ func (w *World) scene(in Click) (*scene, error) {
 		}
 		sc.blocks = sc.message.allBlocks()
 	}
-	if sc.block, sc.el = findElement(sc.blocks, in.BlockID, in.ActionID); sc.el == nil {
+	if sc.block, sc.el = payload.Find(sc.blocks, in.BlockID, in.ActionID); sc.el == nil {
 		return nil, Code("action_not_found")
 	}
 	return sc, nil
@@ -89,7 +91,7 @@ func (s *Server) clickEnvelope(in Click) (*envelope, error) {
 	}
 	state := Block{"values": w.stateValues(sc.blocks, values)}
 	p, trigger := s.interaction("block_actions", sc.user)
-	p["actions"] = []Block{w.action(sc, in.Value)}
+	p["actions"] = []Block{payload.Used(sc.block, sc.el, in.Value, w.nextTS(), w.picker())}
 	if sc.view != nil {
 		fresh := *sc.view
 		fresh.Values, _ = state["values"].(Block)
@@ -120,27 +122,6 @@ func (w *World) remember(v *View) {
 	}
 }
 
-// action is the element of `actions` for what was used.
-func (w *World) action(sc *scene, value any) Block {
-	a := Block{
-		"type": sc.el["type"], "action_id": sc.el["action_id"], "block_id": sc.block["block_id"], "action_ts": w.nextTS(),
-	}
-	for k, v := range w.stateOf(sc.el, value) {
-		a[k] = v
-	}
-	if sc.el["type"] == "button" {
-		for _, k := range []string{"text", "value", "style", "url"} {
-			if v, ok := sc.el[k]; ok {
-				a[k] = v
-			}
-		}
-	}
-	if v, ok := sc.el["confirm"]; ok {
-		a["confirm"] = v
-	}
-	return a
-}
-
 // Suggest asks the app for the options of an external select; in.Value is
 // what was typed. The result is what the app gave, "options" or
 // "option_groups", empty if it gave nothing usable.
@@ -159,7 +140,7 @@ func (s *Server) Suggest(ctx context.Context, in Click) (Block, error) {
 		s.notice(in.User, "The app gave both options and option_groups.")
 		return Block{"options": []any{}}, nil
 	}
-	opts := optionsOf(out)
+	opts := payload.OptionsOf(out)
 	if len(opts) > 100 {
 		s.notice(in.User, "The app gave more than 100 options.")
 		return Block{"options": []any{}}, nil
@@ -223,7 +204,7 @@ func (s *Server) MessageAction(ctx context.Context, t Target, callback string) e
 	}, t.User)
 }
 
-func (s *Server) shortcut(ctx context.Context, callback string, payload func() (Block, string, error), user string) error {
+func (s *Server) shortcut(ctx context.Context, callback string, begin func() (Block, string, error), user string) error {
 	e, err := func() (*envelope, error) {
 		w := s.world
 		w.mu.Lock()
@@ -231,7 +212,7 @@ func (s *Server) shortcut(ctx context.Context, callback string, payload func() (
 		if s.opt.InteractiveURL == "" {
 			return nil, Code("no_app")
 		}
-		p, trigger, err := payload()
+		p, trigger, err := begin()
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // has fails for each key that is missing.
@@ -376,7 +378,7 @@ func TestShortcutsAndSuggestions(t *testing.T) {
 	s.app.says("application/json", `{"options":[{"text":{"type":"plain_text","text":"Berlin"},"value":"ber"}]}`)
 	in := Click{User: "U0ADA", Channel: "C0OPS", TS: sel, ActionID: "find", Value: "ber"}
 	out, err := s.Suggest(t.Context(), in)
-	if err != nil || len(optionsOf(out)) != 1 {
+	if err != nil || len(payload.OptionsOf(out)) != 1 {
 		t.Fatalf("options %v, %v", out, err)
 	}
 	p = s.app.next().json
@@ -392,7 +394,7 @@ func TestShortcutsAndSuggestions(t *testing.T) {
 		t.Errorf("action %v", action)
 	}
 	s.app.says("application/json", `{"options":[],"option_groups":[]}`)
-	if out, err := s.Suggest(t.Context(), in); err != nil || len(optionsOf(out)) != 0 {
+	if out, err := s.Suggest(t.Context(), in); err != nil || len(payload.OptionsOf(out)) != 0 {
 		t.Errorf("both kinds at once: %v, %v", out, err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // troubled is what Slack says when an app's answer to a modal is unusable.
@@ -79,7 +81,7 @@ func (s *Server) responseURLs(v *View) []Block {
 		in, _ := v.Values[id].(Block)
 		st, _ := in[action].(Block)
 		kind, _ := el["type"].(string)
-		if channel, ok := st[stateKey[kind]].(string); ok && channel != "" {
+		if channel, ok := st[payload.StateKey(kind)].(string); ok && channel != "" {
 			out = append(out, Block{
 				"block_id": id, "action_id": action, "channel_id": channel,
 				"response_url": s.responseURL(hook{channel: channel, user: v.User}),

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // maxText is where Slack cuts the text of a message, in characters.
@@ -41,7 +43,7 @@ func (w *World) appMessage(a args) (Message, error) {
 		if at["id"] == nil {
 			at["id"] = i + 1
 		}
-		if err := w.checkBlocks(blockList(at["blocks"]), maxBlocks); err != nil {
+		if err := w.checkBlocks(payload.Objects(at["blocks"]), maxBlocks); err != nil {
 			return m, err
 		}
 	}

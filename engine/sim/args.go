@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // maxBody bounds a request to the Web API, in bytes.
@@ -139,7 +141,7 @@ func (a args) objects(name string) ([]Block, error) {
 	if !ok {
 		return nil, fmt.Errorf("argument %s: not a list", name)
 	}
-	out := blockList(list)
+	out := payload.Objects(list)
 	if len(out) != len(list) {
 		return nil, fmt.Errorf("argument %s: not a list of objects", name)
 	}

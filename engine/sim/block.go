@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // Slack's limits of blocks, as far as gross faults are concerned.
@@ -101,7 +103,7 @@ func (w *World) checkBlock(b Block, kind, at string, fault func(string, ...any))
 			fault("missing required field: element and label %s]", at)
 		}
 	}
-	for _, el := range elements(b) {
+	for _, el := range payload.Elements(b) {
 		id, _ := el["action_id"].(string)
 		if id == "" {
 			el["action_id"] = w.random(5)
@@ -115,61 +117,11 @@ func (w *World) checkBlock(b Block, kind, at string, fault func(string, ...any))
 	}
 }
 
-// elements lists the interactive elements of a block.
-func elements(b Block) []Block {
-	var out []Block
-	switch b["type"] {
-	case "section":
-		if a, ok := b["accessory"].(Block); ok && a["type"] != "image" {
-			out = append(out, a)
-		}
-	case "actions", "context_actions":
-		list, _ := b["elements"].([]any)
-		for _, x := range list {
-			if el, ok := x.(Block); ok {
-				out = append(out, el)
-			}
-		}
-	case "input":
-		if el, ok := b["element"].(Block); ok {
-			out = append(out, el)
-		}
-	}
-	return out
-}
-
-// findElement finds an element by its ids; an empty blockID matches all.
-func findElement(blocks []Block, blockID, actionID string) (block, el Block) {
-	for _, b := range blocks {
-		if blockID != "" && b["block_id"] != blockID {
-			continue
-		}
-		for _, e := range elements(b) {
-			if e["action_id"] == actionID {
-				return b, e
-			}
-		}
-	}
-	return nil, nil
-}
-
 // allBlocks are a message's blocks and those in its attachments.
 func (m *Message) allBlocks() []Block {
 	all := slices.Clone(m.Blocks)
 	for _, a := range m.Attachments {
-		all = append(all, blockList(a["blocks"])...)
+		all = append(all, payload.Objects(a["blocks"])...)
 	}
 	return all
-}
-
-// blockList reads a decoded JSON list of objects; what is none is left out.
-func blockList(v any) []Block {
-	list, _ := v.([]any)
-	out := make([]Block, 0, len(list))
-	for _, x := range list {
-		if b, ok := x.(Block); ok {
-			out = append(out, b)
-		}
-	}
-	return out
 }

@@ -56,7 +56,11 @@ func TestPageOffersEveryElement(t *testing.T) {
 	b.sees(id("message"), "Every element")
 	b.picture("gallery")
 	action := func() Block {
-		a, _ := s.app.next().json["actions"].([]any)[0].(Block)
+		d := s.app.next()
+		for d.json["type"] != "block_actions" { // a question for options may come late
+			d = s.app.next()
+		}
+		a, _ := d.json["actions"].([]any)[0].(Block)
 		return a
 	}
 	choose := func(what, value string) {

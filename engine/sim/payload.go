@@ -1,20 +1,12 @@
 package sim
 
 import (
-	"encoding/json"
-	"net/url"
+	"github.com/starling-rules/starling/engine/payload"
 )
 
-// verificationToken is the deprecated field `token`; it proves nothing.
-const verificationToken = "local-development"
-
-// mustJSON encodes a payload without escaping <, > and &, as Slack does not.
-func mustJSON(v any) []byte {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic("sim: encode payload: " + err.Error()) // our own types only
-	}
-	return raw
+// told is the app as payloads name it.
+func (w *World) told() payload.App {
+	return payload.App{ID: w.app.ID, BotUser: w.app.UserID, Team: w.team.ID, Domain: w.team.Domain}
 }
 
 // enqueueEvent wraps an inner event and queues it. World calls it with its
@@ -29,21 +21,14 @@ func (s *Server) enqueueEvent(c *Channel, inner Block) {
 	if sub, ok := inner["subtype"].(string); ok {
 		typ += "." + sub
 	}
-	body := mustJSON(Block{
-		"token": verificationToken, "team_id": w.team.ID, "context_team_id": w.team.ID, "context_enterprise_id": nil,
-		"api_app_id": w.app.ID, "event": inner, "type": "event_callback", "event_id": id, "event_time": w.now().Unix(),
-		"authorizations": []Block{{
-			"enterprise_id": nil, "team_id": w.team.ID, "user_id": w.app.UserID, "is_bot": true, "is_enterprise_install": false,
-		}},
-		"is_ext_shared_channel": false, "event_context": "4-" + id,
-	})
+	p := payload.JSON(w.told().Callback(id, w.now(), inner))
 	key := w.team.ID
 	if c != nil {
 		key = c.ID
 	}
 	s.out.add(key, &envelope{
 		id: id, kind: "events_api", typ: typ, url: s.opt.EventsURL,
-		contentType: "application/json", body: body, shown: body,
+		contentType: p.ContentType, body: p.Body, shown: p.JSON,
 	})
 }
 
@@ -51,11 +36,7 @@ func (s *Server) enqueueEvent(c *Channel, inner Block) {
 func (s *Server) interaction(typ string, u *User) (Block, string) {
 	w := s.world
 	trigger := w.newTrigger(u.ID)
-	return Block{
-		"type": typ, "token": verificationToken, "api_app_id": w.app.ID, "trigger_id": trigger,
-		"team": Block{"id": w.team.ID, "domain": w.team.Domain}, "enterprise": nil, "is_enterprise_install": false,
-		"user": Block{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": w.team.ID},
-	}, trigger
+	return w.told().Interaction(typ, payload.Person{ID: u.ID, Name: u.Name}, trigger), trigger
 }
 
 // responseURL makes a new response_url.
@@ -65,16 +46,13 @@ func (s *Server) responseURL(h hook) string {
 
 // formEnvelope is an interaction ready to send.
 func (s *Server) formEnvelope(p Block, trigger, to string) *envelope {
-	raw := mustJSON(p)
 	typ, _ := p["type"].(string)
 	kind := "interactive"
 	if typ == "block_suggestion" {
 		kind = "options"
 	}
-	return &envelope{
-		id: "tr-" + trigger, kind: kind, typ: typ, url: to, contentType: "application/x-www-form-urlencoded",
-		body: []byte(url.Values{"payload": {string(raw)}}.Encode()), shown: raw,
-	}
+	f := payload.Form(p)
+	return &envelope{id: "tr-" + trigger, kind: kind, typ: typ, url: to, contentType: f.ContentType, body: f.Body, shown: f.JSON}
 }
 
 // place is the `container` of something in a message, and the fields beside it.

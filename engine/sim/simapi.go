@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // routeSim adds the page's own API, which is also for curl:
@@ -115,7 +117,7 @@ func readAct(r *http.Request, into any) error {
 				}
 			}
 		}
-		body = mustJSON(a.values)
+		body = payload.JSON(a.values).Body
 	}
 	d := json.NewDecoder(strings.NewReader(string(body)))
 	d.UseNumber()

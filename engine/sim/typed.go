@@ -3,6 +3,8 @@ package sim
 import (
 	"regexp"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // typed finds what people type and Slack turns into markup. A mention or a
@@ -82,55 +84,5 @@ func (w *World) mark(word string, named bool) string {
 	return escaper.Replace(word)
 }
 
-// token is one piece of Slack's markup.
-var token = regexp.MustCompile(`<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>|:([a-z0-9_+'-]+):`)
-
-var unescaper = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
-
 // richText is the rich_text block that Slack adds to what people type.
-func (w *World) richText(text string) []Block {
-	var els []any
-	add := func(b Block) { els = append(els, b) }
-	plain := func(s string) {
-		if s != "" {
-			add(Block{"type": "text", "text": unescaper.Replace(s)})
-		}
-	}
-	for {
-		at := token.FindStringSubmatchIndex(text)
-		if at == nil {
-			break
-		}
-		group := func(i int) string {
-			if at[2*i] < 0 {
-				return ""
-			}
-			return text[at[2*i]:at[2*i+1]]
-		}
-		plain(text[:at[0]])
-		switch sigil, what := group(1), group(2); {
-		case group(4) != "":
-			add(Block{"type": "emoji", "name": group(4)})
-		case sigil == "@":
-			add(Block{"type": "user", "user_id": what})
-		case sigil == "#":
-			add(Block{"type": "channel", "channel_id": what})
-		case sigil == "!" && strings.HasPrefix(what, "subteam^"):
-			add(Block{"type": "usergroup", "usergroup_id": strings.TrimPrefix(what, "subteam^")})
-		case sigil == "!":
-			add(Block{"type": "broadcast", "range": what})
-		default:
-			link := Block{"type": "link", "url": unescaper.Replace(what)}
-			if l := group(3); l != "" {
-				link["text"] = unescaper.Replace(l)
-			}
-			add(link)
-		}
-		text = text[at[1]:]
-	}
-	plain(text)
-	return []Block{{
-		"type": "rich_text", "block_id": w.random(5),
-		"elements": []any{Block{"type": "rich_text_section", "elements": els}},
-	}}
-}
+func (w *World) richText(text string) []Block { return []Block{payload.RichText(text, w.random(5))} }

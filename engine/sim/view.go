@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/starling-rules/starling/engine/payload"
 )
 
 // Slack's limits of views.
@@ -64,7 +66,7 @@ func (w *World) newView(body Block, user string) (*View, error) {
 	if err := decode(raw, &body); err != nil { // own copy: ids are added below
 		return nil, Code("invalid_arguments")
 	}
-	v := &View{ID: w.newID("V"), User: user, Body: body, Blocks: blockList(body["blocks"])}
+	v := &View{ID: w.newID("V"), User: user, Body: body, Blocks: payload.Objects(body["blocks"])}
 	v.Type, _ = body["type"].(string)
 	v.ExternalID, _ = body["external_id"].(string)
 	v.RootID = v.ID
