@@ -75,8 +75,9 @@ func printError(env *Env, err error) {
 
 // command is one subcommand under construction.
 type command struct {
-	env  *Env
-	file string // --config
+	env   *Env
+	file  string    // --config
+	color colorMode // --color
 }
 
 func newRoot(env *Env) *cobra.Command {
@@ -97,7 +98,9 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(),
 		c.configCommand(), c.docsCommand(), c.versionCommand(), c.workerCommand(),
+		c.fmtCommand(),
 	)
+	c.manners(root)
 	return root
 }
 
