@@ -8,6 +8,7 @@ import (
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/runtimetest"
+	"github.com/starling-rules/starling/runtime/runtimetest/hostile"
 	"github.com/starling-rules/starling/runtime/runtimetest/progen"
 )
 
@@ -19,12 +20,9 @@ func FuzzScripts(f *testing.F) {
 			f.Add(string(text))
 		}
 	}
-	for _, h := range hostile {
-		f.Add("local function h(e)\n" + h.body + "\nend\non.message(\"x\", h)")
-	}
-	for name, text := range hostileSources {
-		if len(text) < 500 {
-			f.Add(name + " = 1 " + text)
+	for _, h := range hostile.Lua() {
+		if !h.Load || len(h.Source) < 500 {
+			f.Add(h.Source)
 		}
 	}
 	lang, err := lua.New(runtimetest.Host())
@@ -43,7 +41,7 @@ func FuzzScripts(f *testing.F) {
 			if !ok {
 				continue
 			}
-			reply := m.Run(context.Background(), &runtime.Call{Func: fn.(runtime.Func).Index, When: -1, Input: []byte(hostileInput), Limits: lim})
+			reply := m.Run(context.Background(), &runtime.Call{Func: fn.(runtime.Func).Index, When: -1, Input: []byte(hostile.Input), Limits: lim})
 			if reply.Err != nil {
 				noInternal(t, runtime.Errors{reply.Err})
 			}
@@ -88,7 +86,7 @@ func FuzzPrograms(f *testing.F) {
 	files := map[string][]byte{"lib.lua": []byte(programLib)}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		progen.Check(t, newProgram(data), progen.Options{
-			Language: lang, Main: "rule.lua", Files: files, Input: []byte(hostileInput), Steps: 20_000,
+			Language: lang, Main: "rule.lua", Files: files, Input: []byte(hostile.Input), Steps: 20_000,
 		})
 	})
 }
