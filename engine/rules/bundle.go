@@ -79,6 +79,9 @@ func moduleText(t *tree, lib func(string) *text, p string) *text {
 	if src := t.files[p]; src != nil {
 		return src.text
 	}
+	if t.find != nil {
+		return t.find(p)
+	}
 	return nil
 }
 

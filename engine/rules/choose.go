@@ -26,7 +26,7 @@ func (l *Loader) choose() bool {
 			}
 			return 1
 		}
-		if x.changes() {
+		if x.changes() && !l.opts.ByPath {
 			if c := x.last.mtime.Compare(y.last.mtime); c != 0 {
 				return c
 			}

@@ -51,6 +51,18 @@ type compiler struct {
 	decl   declaration
 	args   *runtime.Dict
 	errs   runtime.Errors
+
+	// static is set for registrations that were read, not made: unknown are
+	// the arguments that are there without their value, and with spread there
+	// may be any.
+	static  bool
+	unknown map[string]bool
+	spread  bool
+}
+
+// perhaps reports whether an argument that has no value may be there.
+func (c *compiler) perhaps(names ...string) bool {
+	return c.static && (c.spread || slices.ContainsFunc(names, func(n string) bool { return n == "fn" || c.unknown[n] }))
 }
 
 // compile turns the registrations of a bundle into rules, or returns every
@@ -97,12 +109,13 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	switch {
 	case decl.read == nil:
 		r.any = true
+	case !given && c.perhaps(decl.arg):
 	case !given && !isText(decl.kind):
 		c.fail("", "", "%s: missing argument %s", reg.Name, decl.arg)
 	default:
 		decl.read(c, r, v)
 	}
-	if r.Absent && (!isText(decl.kind) || r.any) {
+	if r.Absent && (!isText(decl.kind) || r.any) && !c.perhaps(decl.arg) {
 		c.fail("absent", "", "%s: absent works with on.message and on.mention, and needs a regex", reg.Name)
 	}
 	if len(c.errs) > before {
@@ -125,7 +138,10 @@ func (c *compiler) known(decl declaration) {
 }
 
 func (c *compiler) handler(r *Rule) int {
-	v, _ := c.args.Get("fn")
+	v, given := c.args.Get("fn")
+	if !given && c.perhaps("fn") {
+		return -1
+	}
 	f, ok := v.(runtime.Func)
 	if !ok {
 		c.fail("fn", "", "%s: the handler must be a function, got %s", c.reg.Name, runtime.TypeName(v))

@@ -33,6 +33,13 @@ type LoaderOptions struct {
 	Limits runtime.Limits
 	// Names resolves names of channels, users and teams. May be nil.
 	Names Names
+	// ByPath makes the first file by name keep what two would answer, whichever
+	// changed last: what is found wrong must not depend on file times.
+	ByPath bool
+	// Lint says what is questionable in a version that has just become live.
+	// Watch calls it, one version at a time and after the swap; FileStatus.Warnings
+	// has what it said. May be nil.
+	Lint func(v *Version) []*runtime.Error
 	// Parallel is how many scripts are compiled at a time (default: as many as
 	// there are processors).
 	Parallel int
@@ -53,6 +60,7 @@ type Loader struct {
 	opts    LoaderOptions
 	current atomic.Pointer[Set]
 	report  atomic.Pointer[Report]
+	lintNow chan struct{}
 
 	versions versions
 	libMu    sync.Mutex
@@ -76,6 +84,12 @@ type script struct {
 	clash runtime.Errors
 	// told is the text of the errors that were logged last.
 	told string
+	// linted is the version that warnings are of; toldWarnings is the text of
+	// those that were logged last.
+	linted       *Version
+	warnings     []*runtime.Error
+	unreachable  []*runtime.Error
+	toldWarnings string
 }
 
 // NewLoader returns a loader with an empty Set. Call Load to fill it.
@@ -101,7 +115,7 @@ func NewLoader(o LoaderOptions) *Loader {
 	}
 	l := &Loader{
 		opts: o, told: "[]", lib: map[string]*text{}, scripts: map[string]*script{}, waiting: map[string]time.Time{},
-		versions: versions{held: map[runtime.Digest]*held{}, grace: o.Grace},
+		versions: versions{held: map[runtime.Digest]*held{}, grace: o.Grace}, lintNow: make(chan struct{}, 1),
 	}
 	l.current.Store(NewSet(nil, o.Names))
 	l.report.Store(&Report{})
@@ -188,6 +202,9 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 		for _, f := range l.onNews {
 			f(report)
 		}
+	}
+	if changed {
+		l.wantLint()
 	}
 	l.sweep()
 	return set, report, nil

@@ -21,6 +21,8 @@ type Report struct {
 	Rules  int `json:"rules"`
 	Slow   int `json:"slow"`
 	Errors int `json:"errors"`
+	// Warnings counts those of all files.
+	Warnings int `json:"warnings"`
 	// Changed tells whether the rules in force are others than before.
 	Changed bool `json:"changed"`
 	// Pending are files that were being written and will be looked at again.
@@ -53,6 +55,9 @@ type FileStatus struct {
 	Rules []string `json:"rules"`
 	// Errors are those of the newest version, if it does not run.
 	Errors runtime.Errors `json:"errors,omitempty"`
+	// Warnings are what is questionable in the version that runs: it is looked
+	// for after the version has become live.
+	Warnings runtime.Errors `json:"warnings,omitempty"`
 	// Previous tells that an earlier version runs in place of the newest.
 	Previous bool `json:"previous,omitempty"`
 	// Loaded is when the running version was loaded, Tried when the newest was.
@@ -69,6 +74,8 @@ func (l *Loader) newReport(t *tree, start time.Time) *Report {
 		if len(f.Errors) == 0 {
 			f.Errors = s.clash
 		}
+		f.Warnings = s.lints()
+		r.Warnings += len(f.Warnings)
 		if s.running != nil {
 			f.Digest, f.Loaded = s.running.Digest, s.running.Loaded
 			f.Previous = len(f.Errors) > 0

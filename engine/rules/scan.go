@@ -41,6 +41,8 @@ type tree struct {
 	// problems are those of whole directories.
 	problems []error
 	opened   map[string]bool // directories that could be read
+	// find, if set, looks for a file that is not in files.
+	find func(path string) *text
 }
 
 // scanner walks the rules directories.
@@ -278,8 +280,7 @@ const emptied = 100 * time.Millisecond
 // isScript reports whether a file is a rule file: not a test, and no part of
 // its path hidden. The others can be loaded by scripts.
 func (sc *scanner) isScript(p string) bool {
-	ext := path.Ext(p)
-	if strings.HasSuffix(strings.TrimSuffix(p, ext), "_test") {
+	if isTest(p) {
 		return false
 	}
 	for part := range strings.SplitSeq(p, "/") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -42,6 +43,13 @@ func (l *Loader) Watch(ctx context.Context) error {
 		fs = &fsnotify.Watcher{}
 	} else {
 		defer fs.Close()
+	}
+	if l.opts.Lint != nil {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		wg.Go(func() { l.lintLoop(ctx) })
 	}
 	w := &watcher{l: l, fs: fs, watched: map[string]bool{}, changed: map[string]time.Time{}}
 	w.addWatches()

@@ -261,6 +261,7 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 	}
 	secret := len(h.Secret.Parts) > 0
 	switch {
+	case c.perhaps("secret", "open", "signature"):
 	case !secret && h.Signature != "":
 		c.fail("signature", "add secret=secret(\"NAME\")", "%s: a signature needs a secret that is not empty", c.reg.Name)
 	case !secret && !h.Open:

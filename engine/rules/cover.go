@@ -1,0 +1,105 @@
+package rules
+
+import (
+	"fmt"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/starling-rules/starling/engine/event"
+)
+
+// maxStops bounds the rules with stop that each rule is compared with.
+const maxStops = 1000
+
+// Unreachable finds the rules that never run because one before them, with
+// stop, surely matches whatever they match. The order of the list does not
+// matter.
+func Unreachable(rules []*Rule) []Finding {
+	ordered := slices.Clone(rules)
+	slices.SortFunc(ordered, before)
+	stops := map[event.Kind][]*Rule{}
+	var out []Finding
+	for _, r := range ordered {
+		if !r.Enabled || r.Kind == Failure || r.Kind == event.Schedule || r.Kind == event.Other && r.any {
+			continue
+		}
+		for _, s := range stops[r.Kind] {
+			if s.covers(r) {
+				out = append(out, Finding{
+					Rule: r, Msg: fmt.Sprintf("%s is never reached: %s at %s matches first and stops", r, s, s.Pos),
+					Hint: "remove one of the two, give this one a higher priority, or take stop=True away",
+				})
+				break
+			}
+		}
+		if r.Stop && r.When < 0 && len(stops[r.Kind]) < maxStops {
+			stops[r.Kind] = append(stops[r.Kind], r)
+		}
+	}
+	return out
+}
+
+// covers reports whether r surely matches every event that o does. Both are
+// enabled and of one kind; r has no predicate.
+func (r *Rule) covers(o *Rule) bool {
+	switch {
+	case o.Threads && !r.Threads, o.Edits && !r.Edits, o.FromBots && !r.FromBots, o.Removed != r.Removed:
+		return false
+	case !within(o.Channels, r.Channels), !within(o.Users, r.Users), !within(o.filter.teams, r.filter.teams), !within(o.Bots, r.Bots):
+		return false
+	case r.any:
+		return true
+	case r.Answers || r.Absent || o.Absent || o.any:
+		// Of two that answer the same thing one is an error already.
+		return false
+	case r.Pattern == o.Pattern && (r.re == nil) == (o.re == nil):
+		return true
+	}
+	return isText(r.Kind) && r.foundIn(o)
+}
+
+// within reports whether every event that the filter a admits is admitted by b.
+// An empty filter admits all.
+func within(a, b []string) bool {
+	if len(b) == 0 {
+		return true
+	}
+	return len(a) > 0 && !slices.ContainsFunc(a, func(x string) bool { return !slices.Contains(b, x) })
+}
+
+// foundIn reports whether r looks for a text that is part of one that o
+// looks for.
+func (r *Rule) foundIn(o *Rule) bool {
+	mine, fold, start := literalOf(r.re.String())
+	if mine == "" {
+		return false
+	}
+	theirs, theirFold, theirStart := literalOf(o.re.String())
+	if theirs == "" || theirFold && !fold {
+		return false
+	}
+	if fold {
+		mine, theirs = strings.ToLower(mine), strings.ToLower(theirs)
+	}
+	if start {
+		return theirStart && strings.HasPrefix(theirs, mine)
+	}
+	return strings.Contains(theirs, mine)
+}
+
+// literalOf returns the text that a regex looks for if that is all it does:
+// fold without regard to case, start at the beginning only.
+func literalOf(expr string) (text string, fold, start bool) {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return "", false, false
+	}
+	if re.Op == syntax.OpConcat && len(re.Sub) == 2 && re.Sub[0].Op == syntax.OpBeginText {
+		start, re = true, re.Sub[1]
+	}
+	if re.Op != syntax.OpLiteral {
+		return "", false, false
+	}
+	return string(re.Rune), re.Flags&syntax.FoldCase != 0, start
+}
