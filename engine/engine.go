@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/door"
@@ -64,6 +65,10 @@ type Options struct {
 	// OnRules is told of the rules in force whenever they or the errors of
 	// rule files change; may be nil.
 	OnRules func(*rules.Set, *rules.Report)
+	// OnSwitched is told of the rules that are switched off, by the breaker or
+	// by an operator, whenever one is switched off or on; one call at a time.
+	// May be nil.
+	OnSwitched func([]breaker.Switch)
 	// Drain is how long Run waits for runs under way when it ends: 20 s.
 	Drain   time.Duration
 	Version string
@@ -81,14 +86,18 @@ type Engine struct {
 	slack   *slackapi.Client
 	known   *names
 	loader  *rules.Loader
-	disp    *dispatch.Dispatcher
-	server  *ingress.Server
-	admin   *ingress.Admin
-	loaded  atomic.Bool // a rule has been in force
-	ending  atomic.Bool
-	self    atomic.Pointer[slackapi.Identity]
-	started chan struct{}
-	close   sync.Once
+	live    door.Live
+	breaker *breaker.Breaker
+	// switched is told when a rule was switched off or on.
+	switched chan struct{}
+	disp     *dispatch.Dispatcher
+	server   *ingress.Server
+	admin    *ingress.Admin
+	loaded   atomic.Bool // a rule has been in force
+	ending   atomic.Bool
+	self     atomic.Pointer[slackapi.Identity]
+	started  chan struct{}
+	close    sync.Once
 }
 
 // New opens the store, starts the pool and opens the listening sockets. Nothing
@@ -109,7 +118,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if o.Exts == nil {
 		o.Exts = map[string]string{".star": "starlark", ".lua": "lua"}
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{})}
+	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), switched: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			e.shut(context.WithoutCancel(ctx))
@@ -127,13 +136,13 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if e.pool, err = o.Pool(runtime.Host{Library: lib, Input: event.Host}); err != nil {
 		return nil, fmt.Errorf("start the pool: %w", err)
 	}
-	live, err := e.live(own)
-	if err != nil {
+	if e.live, err = e.handlers(own); err != nil {
 		return nil, err
 	}
 	e.loader = e.newLoader()
+	e.breaker = e.newBreaker()
 	e.disp = dispatch.New(dispatch.Options{
-		Store: e.store, Pool: e.pool, Rules: e.loader, Live: live,
+		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
 	})
@@ -163,8 +172,8 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.S
 	return s, nil
 }
 
-// live makes the handlers of all effects.
-func (e *Engine) live(own door.Live) (door.Live, error) {
+// handlers makes the handlers of all effects.
+func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	c := e.o.Config
 	var err error
 	e.slack, err = slackapi.New(slackapi.Options{
@@ -301,6 +310,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	parts.start(failed, "watch rules", func() error { return e.loader.Watch(serving) })
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
+	parts.start(failed, "breaker", func() error { return e.breaker.Run(serving) })
+	parts.start(failed, "tell what is switched", func() error { return e.tellSwitched(serving) })
 	dispatched := make(chan struct{})
 	parts.start(failed, "dispatch", func() error {
 		defer close(dispatched)
@@ -331,10 +342,19 @@ func (e *Engine) load(ctx context.Context) error {
 	if e.o.OnRules != nil {
 		e.loader.OnReport(func(rep *rules.Report) { e.o.OnRules(e.loader.Current(), rep) })
 	}
+	if err := e.breaker.Load(ctx); err != nil {
+		return err
+	}
 	e.loader.OnSwap(func(_, set *rules.Set) {
 		if set.Len() > 0 {
 			e.loaded.Store(true)
 		}
+		e.breaker.Changed(func(id string) (runtime.Digest, bool) {
+			if r := set.Rule(id); r != nil {
+				return r.Digest, true
+			}
+			return runtime.Digest{}, false
+		})
 	})
 	if _, _, err := e.loader.Load(ctx); err != nil {
 		return fmt.Errorf("load rules: %w", err)
@@ -378,6 +398,9 @@ func (e *Engine) shut(ctx context.Context) {
 			if err := e.pool.Close(ctx); err != nil {
 				e.log.Warn("close the pool", "err", err)
 			}
+		}
+		if e.breaker != nil {
+			e.breaker.Close(ctx)
 		}
 		if e.store != nil {
 			if err := e.store.Close(ctx); err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -60,7 +61,10 @@ func (e *Engine) tls() (*tls.Config, error) {
 
 // mount adds the endpoints that the command line uses.
 func (e *Engine) mount() {
-	op := &Operator{Store: e.store, Now: e.o.Now}
+	op := &Operator{
+		Store: e.store, Now: e.o.Now, Breaker: e.breaker,
+		Set: func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
+	}
 	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(op.Runs(ctx, limitOf(r)))
 	})
@@ -79,8 +83,18 @@ func (e *Engine) mount() {
 	e.admin.Handle(http.MethodPost, "/queue/drop/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(done, op.Drop(ctx, r.Params["id"]))
 	})
-	e.admin.Handle(http.MethodGet, "/rules", func(context.Context, *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(e.Report(), nil)
+	e.admin.Handle(http.MethodGet, "/rules", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
+		list, err := op.Rules(ctx)
+		return reply(&rulesPage{e.Report(), list}, err)
+	})
+	e.admin.Handle(http.MethodGet, "/rules/off", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(op.RulesOff(ctx))
+	})
+	e.admin.Handle(http.MethodPost, "/rules/enable/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(done, op.EnableRule(ctx, r.Params["id"]))
+	})
+	e.admin.Handle(http.MethodPost, "/rules/disable/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
+		return reply(done, op.DisableRule(ctx, r.Params["id"], r.Query["reason"]))
 	})
 	e.admin.Handle(http.MethodPost, "/reload", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(done, e.Reload(ctx))
@@ -88,6 +102,26 @@ func (e *Engine) mount() {
 }
 
 var done = map[string]bool{"ok": true}
+
+// rulesPage is the report of the last load, with each rule under "list".
+type rulesPage struct {
+	report *rules.Report
+	list   []RuleReport
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p *rulesPage) MarshalJSON() ([]byte, error) {
+	report, err := json.Marshal(p.report)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	if err := json.Unmarshal(report, &fields); err != nil {
+		return nil, err
+	}
+	fields["list"] = p.list
+	return json.Marshal(fields)
+}
 
 // maxListed bounds what one request lists.
 const maxListed = 10_000
@@ -156,6 +190,15 @@ func (e *Engine) gauges() {
 	})
 	m.Func("queue_bytes", "Bytes that the store uses.", func() float64 { return float64(e.store.Stats().Bytes) })
 	m.Func("dead_runs", "Events that were given up.", func() float64 { return float64(e.store.Stats().Dead) })
+	m.Func("rules_off", "Rules that the breaker or an operator has switched off.", func() float64 {
+		n := 0
+		for _, r := range e.loader.Current().Rules() {
+			if _, off := e.breaker.Off(r.ID, r.Digest); off {
+				n++
+			}
+		}
+		return float64(n)
+	})
 	m.Func("pool_busy", "Workers that run a script now.", func() float64 { return float64(e.pool.Stats().Busy) })
 	m.Func("pool_waiting", "Passes that wait for a worker.", func() float64 { return float64(e.pool.Stats().Waiting) })
 	m.Func("pool_workers", "Workers.", func() float64 { return float64(e.pool.Stats().Workers) })

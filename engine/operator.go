@@ -6,16 +6,40 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
 )
 
 // Operator answers what operators ask of the store: past and waiting runs, the
-// queue, its dead letters. The admin API and the command line share it.
-// Safe for concurrent use.
+// queue, its dead letters, which rules are off. The admin API and the command
+// line share it. Safe for concurrent use.
 type Operator struct {
 	Store queue.Store
 	Now   func() time.Time
+	// Set returns the rules in force, or those on disk; Breaker knows which are
+	// off. Only the methods about rules need them.
+	Set     func(ctx context.Context) (*rules.Set, error)
+	Breaker *breaker.Breaker
+}
+
+// RuleReport is a rule as operators see it.
+type RuleReport struct {
+	ID      string `json:"id"`
+	Name    string `json:"name,omitempty"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Kind    string `json:"kind"`
+	Pattern string `json:"pattern"`
+	Owner   string `json:"owner,omitempty"`
+	// State is on, off (by the breaker) or disabled (by an operator, or by
+	// enabled = False in the script).
+	State breaker.State `json:"state"`
+	Why   string        `json:"why,omitempty"`
+	Since *time.Time    `json:"since,omitempty"`
+	// Run is the id of the last run that went beyond its limits.
+	Run string `json:"run,omitempty"`
 }
 
 // QueueReport is the state of the queue.
@@ -108,4 +132,58 @@ func reports(infos []queue.EventInfo) ([]dispatch.EventReport, error) {
 		out = append(out, rep)
 	}
 	return out, nil
+}
+
+// Rules lists the rules in force in the order in which they run, then those
+// that are off and not there.
+func (o *Operator) Rules(ctx context.Context) ([]RuleReport, error) {
+	set, err := o.Set(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]RuleReport, 0, set.Len())
+	for _, r := range set.Rules() {
+		rep := RuleReport{
+			ID: r.ID, Name: r.Name, File: r.Pos.Path, Line: r.Pos.Line, Kind: string(r.Kind), Pattern: r.Pattern, Owner: r.Owner, State: breaker.On,
+		}
+		if s, off := o.Breaker.Off(r.ID, r.Digest); off {
+			rep.off(s)
+		} else if !r.Enabled {
+			rep.State, rep.Why = breaker.Disabled, "enabled is False in the script"
+		}
+		out = append(out, rep)
+	}
+	for _, s := range o.Breaker.All() {
+		if set.Rule(s.Rule) == nil {
+			rep := RuleReport{ID: s.Rule, Owner: s.Owner}
+			rep.off(s)
+			out = append(out, rep)
+		}
+	}
+	return out, nil
+}
+
+func (r *RuleReport) off(s breaker.Switch) {
+	r.State, r.Why, r.Since, r.Run = s.State, s.Why, &s.Since, s.Run
+}
+
+// RulesOff lists what the breaker or an operator has switched off.
+func (o *Operator) RulesOff(context.Context) ([]breaker.Switch, error) { return o.Breaker.All(), nil }
+
+// EnableRule switches a rule on. It returns queue.ErrNotFound if it was not off.
+func (o *Operator) EnableRule(ctx context.Context, id string) error {
+	return o.Breaker.Enable(ctx, id)
+}
+
+// DisableRule switches a rule off until EnableRule, also over changes of its
+// file. It returns queue.ErrNotFound if there is no such rule.
+func (o *Operator) DisableRule(ctx context.Context, id, reason string) error {
+	set, err := o.Set(ctx)
+	if err != nil {
+		return err
+	}
+	if set.Rule(id) == nil {
+		return fmt.Errorf("rule %s: %w", id, queue.ErrNotFound)
+	}
+	return o.Breaker.Disable(ctx, id, reason)
 }

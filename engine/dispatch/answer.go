@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
@@ -144,12 +145,17 @@ func (r *run) aborted(fail *runtime.Error) bool {
 
 // failed tells the people concerned, shortly and without internals.
 func (r *run) failed(ctx context.Context) {
+	r.apologise(ctx, "Something went wrong here. Whoever looks after this can find it as run "+r.ID+".", http.StatusInternalServerError)
+}
+
+// apologise tells whoever waits, or has asked for something, that nothing
+// comes of it. Webhooks are answered with the status.
+func (r *run) apologise(ctx context.Context, notice string, status int) {
 	if r.ErrorOf >= 0 {
 		return
 	}
-	notice := "Something went wrong here. Whoever looks after this can find it as run " + r.ID + "."
 	if r.Answer {
-		if r.d.deliver(r.e, failureAnswer(r.e, notice, r.ID)) {
+		if r.d.deliver(r.e, failureAnswer(r.e, notice, r.ID, status)) {
 			return
 		}
 	}
@@ -168,10 +174,10 @@ func (r *run) failed(ctx context.Context) {
 }
 
 // failureAnswer is what the sender is told when its rule failed.
-func failureAnswer(e *event.Event, notice, run string) *event.Answer {
+func failureAnswer(e *event.Event, notice, run string, status int) *event.Answer {
 	switch e.Kind {
 	case event.Webhook:
-		return &event.Answer{Status: 500, ContentType: "text/plain; charset=utf-8", Body: []byte("run " + run + "\n")}
+		return &event.Answer{Status: status, ContentType: "text/plain; charset=utf-8", Body: []byte("run " + run + "\n")}
 	case event.Submit:
 		if block := firstInput(e.Raw); block != "" {
 			return jsonAnswer(runtime.NewDict("response_action", "errors", "errors", runtime.NewDict(block, notice)))

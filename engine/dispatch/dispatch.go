@@ -6,6 +6,7 @@
 //	handle       a delivered event: matched, planned, or resumed (intake.go)
 //	activity     one event under way: its runs, its journal
 //	run          one rule on one event: pass, effects, pass, …, outcome
+//	             (off.go: of a rule that is switched off)
 //	answer       what a handler's return value means for each kind of event
 //	record       the journal of an event, decoded (starling runs)
 //
@@ -30,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/metric"
@@ -57,6 +59,9 @@ type Options struct {
 	Pool  runtime.Pool
 	Rules Rules
 	Live  door.Live
+	// Breaker says which rules are off, and is told how runs end. Nil makes one
+	// that keeps what it switches off in Store.
+	Breaker *breaker.Breaker
 
 	Limits runtime.Limits
 	// RunLimit bounds a whole run (default 15 min); AnswerLimit is how long the
@@ -122,6 +127,9 @@ func New(o Options) *Dispatcher {
 	}
 	if o.Metrics == nil {
 		o.Metrics = metric.New("")
+	}
+	if o.Breaker == nil {
+		o.Breaker = breaker.New(breaker.Options{State: o.Store.State(), Now: o.Now, Logger: o.Logger, Metrics: o.Metrics})
 	}
 	d := &Dispatcher{Options: o}
 	d.suspects = make(chan struct{}, maxSuspects)

@@ -61,6 +61,7 @@ type step struct {
 type ended struct {
 	Outcome Outcome
 	Error   *runtime.Error
+	Why     string // the run was skipped, if it was not its predicate's doing
 	Steps   uint64
 	Passes  int
 	Took    time.Duration
@@ -170,8 +171,11 @@ func endEntry(run int, end ended) queue.Entry {
 	b = binary.AppendVarint(b, int64(end.Took))
 	b = binary.AppendVarint(b, end.At.UnixNano())
 	var v runtime.Value
-	if end.Error != nil {
+	switch {
+	case end.Error != nil:
 		v = errorDict(end.Error)
+	case end.Why != "":
+		v = end.Why
 	}
 	return queue.Entry{Type: entryEnd, Body: runtime.Encode(b, v)}
 }
@@ -240,9 +244,11 @@ func (rec *record) apply(en queue.Entry) error {
 	case entryEnd:
 		rec.Attempts = 0
 		end := ended{Outcome: Outcome(d.String()), Steps: d.Uvarint(), Passes: int(d.Uvarint()), Took: time.Duration(d.Varint()), At: time.Unix(0, d.Varint())}
-		if v := d.Value(); v != nil {
-			dict, _ := v.(*runtime.Dict)
-			end.Error = dictError(dict)
+		switch v := d.Value().(type) {
+		case string:
+			end.Why = v
+		case *runtime.Dict:
+			end.Error = dictError(v)
 		}
 		rec.Ends[run] = end
 	default:

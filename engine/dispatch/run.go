@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
@@ -23,7 +24,7 @@ const (
 	Waiting   Outcome = "waiting"
 	Cancelled Outcome = "cancelled"
 	Dead      Outcome = "dead"
-	skipped   Outcome = "skipped" // its `when` said no: kept out of the metrics of runs
+	skipped   Outcome = "skipped" // its `when` said no (kept out of the metrics of runs), or its rule is off
 )
 
 // run is one rule on one event.
@@ -78,7 +79,12 @@ func (r *run) start() {
 		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
 	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 {
-		r.wait = q.Queue(r.d.runCtx, &r.call)
+		// Off is asked after Line: a rule that is switched off between the two
+		// ends the line.
+		line := r.line()
+		if _, off := r.off(); !off {
+			r.wait = q.Queue(line, &r.call)
+		}
 	}
 	r.d.running.Add(1)
 	go r.work()
@@ -96,12 +102,16 @@ func (r *run) work() {
 		return
 	}
 	end := ended{Outcome: Done, Error: fail}
+	off, isOff := value.(offValue)
 	r.guard(&end.Error, func() {
 		switch {
 		case fail != nil && r.aborted(fail):
 			end.Error = nil
 		case fail != nil:
 			r.failed(r.d.runCtx)
+		case isOff:
+			end.Outcome, end.Why = skipped, off.why
+			r.refuse(r.d.runCtx)
 		case value == skippedValue{}:
 			end.Outcome = skipped
 			r.answerEmpty()
@@ -122,6 +132,7 @@ func (r *run) work() {
 		r.d.cooldowns.cancel(cooldownKey(r.Rule, r.e), r.ID)
 	}
 	r.report(end)
+	r.judge(end)
 	r.a.end(r, end)
 }
 
@@ -190,6 +201,9 @@ func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Erro
 // passesUntilDone makes passes and performs effects until the handler has
 // returned. The error means that the run cannot go on in this process.
 func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Error, error) {
+	if s, off := r.off(); off {
+		return offValue{s.Why}, nil, nil
+	}
 	if !r.acquired {
 		if err := r.d.restore(ctx, r.Digest); err != nil {
 			if ctx.Err() != nil {
@@ -201,6 +215,12 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 	}
 	for {
 		reply, err := r.pass(ctx)
+		if errors.Is(err, breaker.ErrOff) && ctx.Err() == nil {
+			if s, off := r.off(); off {
+				return offValue{s.Why}, nil, nil
+			}
+			continue // it is on again, or another version is off
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -250,7 +270,7 @@ func (r *run) pass(ctx context.Context) (*runtime.Reply, error) {
 			return nil, context.Cause(ctx)
 		case errors.Is(err, runtime.ErrUnknownScript):
 			return &runtime.Reply{Status: runtime.Failed, Err: r.gone(err)}, nil
-		case errors.Is(err, runtime.ErrClosed):
+		case errors.Is(err, runtime.ErrClosed), errors.Is(err, breaker.ErrOff):
 			return nil, err
 		}
 		r.d.Logger.Warn("run cannot start a pass, it tries again", "run", r.ID, "rule", r.Rule, "err", err)
@@ -288,16 +308,22 @@ func (r *run) log(l runtime.LogLine) {
 
 // report counts and logs the outcome of a run.
 func (r *run) report(end ended) {
-	if end.Outcome == skipped {
+	m := r.d.Metrics
+	switch {
+	case end.Why != "":
+		m.Runs.WithLabelValues(r.Rule, string(skipped)).Inc()
+		r.traceEnd(end)
+		r.d.Logger.Debug("run is skipped", "event_id", r.e.ID, "rule", r.Rule, "run", r.ID, "why", end.Why)
+		return
+	case end.Outcome == skipped:
 		return
 	}
-	m := r.d.Metrics
 	m.Runs.WithLabelValues(r.Rule, string(end.Outcome)).Inc()
 	m.RunTime.WithLabelValues(r.Rule).Observe(end.Took.Seconds())
 	m.Steps.WithLabelValues(r.Rule).Add(float64(end.Steps))
 	r.traceEnd(end)
-	if end.Error != nil && end.Error.Limit != "" {
-		m.Limits.WithLabelValues(r.Rule, end.Error.Limit).Inc()
+	if limit := breached(end.Error); limit != "" {
+		m.Limits.WithLabelValues(r.Rule, limit).Inc()
 	}
 	level := slog.LevelDebug
 	if end.Error != nil {

@@ -49,7 +49,7 @@ type EffectTrace struct {
 
 func (d *Dispatcher) trace(set *rules.Set, e *event.Event) {
 	if d.Inspector != nil {
-		d.Inspector.Event(EventTrace{Event: e, Verdicts: set.Explain(e)})
+		d.Inspector.Event(EventTrace{Event: e, Verdicts: d.explain(set, e)})
 	}
 }
 
@@ -60,6 +60,7 @@ func (r *run) traceEnd(end ended) {
 	t := r.trace
 	t.ID, t.EventID, t.Rule, t.Outcome = r.ID, r.e.ID, r.Rule, end.Outcome
 	t.Steps, t.Passes, t.Took = end.Steps, end.Passes, end.Took
+	t.Error = end.Why
 	if end.Error != nil {
 		t.Error = end.Error.Detail()
 	}
@@ -114,6 +115,8 @@ type RunReport struct {
 	Version string         `json:"version"`
 	Outcome Outcome        `json:"outcome"`
 	Error   *runtime.Error `json:"error,omitempty"`
+	// Reason is why the run was skipped: its rule is switched off.
+	Reason  string         `json:"reason,omitempty"`
 	Steps   uint64         `json:"steps"`
 	Passes  int            `json:"passes"`
 	Ms      float64        `json:"dur_ms"`
@@ -148,7 +151,7 @@ func Report(info queue.EventInfo) (EventReport, error) {
 	for i, open := range rec.Runs {
 		end, over := rec.Ends[i]
 		run := RunReport{
-			ID: open.ID, Rule: open.Rule, Version: open.Digest.String(), Outcome: end.Outcome, Error: end.Error,
+			ID: open.ID, Rule: open.Rule, Version: open.Digest.String(), Outcome: end.Outcome, Error: end.Error, Reason: end.Why,
 			Steps: end.Steps, Passes: end.Passes, Ms: float64(end.Took.Microseconds()) / 1000,
 		}
 		if !over {

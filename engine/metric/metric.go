@@ -26,7 +26,8 @@ type Set struct {
 	Rules     prometheus.Gauge         // rules loaded
 	SlowRules prometheus.Gauge         // message rules without a literal to index by
 	Waiting   prometheus.Gauge         // runs that wait
-	Limits    *prometheus.CounterVec   // rule, limit
+	Limits    *prometheus.CounterVec   // rule, limit: its name, or crash
+	Tripped   *prometheus.CounterVec   // rule
 }
 
 // New makes the metrics and registers them with Go's own and the process's.
@@ -69,7 +70,8 @@ func New(version string) *Set {
 		Rules:     gauge("rules", "Rules loaded."),
 		SlowRules: gauge("rules_unindexed", "Message rules without a literal text to index by: they are tried on every message."),
 		Waiting:   gauge("waiting_runs", "Runs that wait for an effect, a person or a time."),
-		Limits:    counter("limit_breaches_total", "Runs that exceeded a limit.", "rule", "limit"),
+		Limits:    counter("limit_breaches_total", "Runs that exceeded a limit, or that their worker did not survive.", "rule", "limit"),
+		Tripped:   counter("rule_switched_off_total", "How often a rule was switched off for exceeding its limits in a row.", "rule"),
 	}
 }
 
