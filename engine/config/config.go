@@ -2,7 +2,8 @@
 // defaults, then the file, then the environment, then flags (SPEC §2, §3).
 //
 //	Config   every setting, documented field by field
-//	Load     reads all sources and reports every problem at once, with position
+//	Load     reads all sources and reports every problem at once, with position;
+//	         Inspect does, and yields what is good in spite of them
 //	Explain  the effective values with the source of each, secrets masked
 //
 // The package reads the configuration file and nothing else; the environment
@@ -45,6 +46,7 @@ type Config struct {
 	Secrets map[string]string `key:"secrets"`
 	// RulesConfig is `config` in the script of that name.
 	RulesConfig map[string]any `key:"rules_config"`
+	Check       Check          `key:"check"`
 	Log         Log            `key:"log"`
 
 	// File is the file that was read, "" if none.
@@ -53,6 +55,9 @@ type Config struct {
 	Warnings []string `key:"-"`
 
 	sources map[string]string
+	// places are where the settings of the file are, text is the file.
+	places map[string]runtime.Position
+	text   []byte
 }
 
 // TLS names the certificate and key of Listen; both empty means plain HTTP.
@@ -111,6 +116,13 @@ type HTTP struct {
 	Allow []string `key:"allow"`
 	// Proxy is the URL of a proxy for them.
 	Proxy string `key:"proxy"`
+}
+
+// Check configures what scripts are checked for.
+type Check struct {
+	// SlackMethods are Web API methods that exist beside those that Starling
+	// knows, or patterns of such: "admin.*".
+	SlackMethods []string `key:"slack_methods"`
 }
 
 // Log configures the log.

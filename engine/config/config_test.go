@@ -173,3 +173,44 @@ func FuzzYAML(f *testing.F) {
 		}
 	})
 }
+
+func TestProblemsOfValuesAreShownAtTheirPlace(t *testing.T) {
+	t.Parallel()
+	path := write(t, `sandbox: nonee
+deadline: 1s
+limits: {answer: 5s}
+slack: {sockets: {}}
+teams: {acme: acme-corp}
+trusted_proxies: [10.0.0.0/8, localhost]
+http: {allow: ["https://ci"]}
+secrets: {"a b": x, C: "${C", D: 1, D: 2}
+log: {level: loud}
+rules_config: {deploys: {a: 1, a: 2}}
+`)
+	c, problems := config.Inspect(config.Sources{File: path})
+	text := strings.ReplaceAll(problems.Detail(), path, "starling.yaml")
+	for _, want := range []string{
+		"starling.yaml:1:10: sandbox: want default, strict or none (got \"nonee\")\n   1 | sandbox: nonee\n     |          ^\n     = did you mean none?\n",
+		"starling.yaml:2:1: unknown key deadline\n   2 | deadline: 1s\n     | ^\n     = did you mean limits.deadline?\n",
+		"starling.yaml:3:18: limits.answer: want at most 2.9s (got 5s): Slack waits 3 s",
+		"starling.yaml:4:9: unknown key slack.sockets\n   4 | slack: {sockets: {}}\n     |         ^\n     = did you mean socket?\n",
+		"starling.yaml:5:9: teams.acme: \"acme-corp\" is not the id of a workspace",
+		"starling.yaml:6:18: trusted_proxies: \"localhost\" is neither an address nor a range of addresses",
+		"starling.yaml:7:15: http.allow: \"https://ci\" is no host",
+		"starling.yaml:8:18: secrets.a b: is no name that secret(…) takes",
+		"starling.yaml:8:24: secrets.C: ${ does not begin the name of a variable",
+		"starling.yaml:8:37: secrets.D is set twice",
+		"starling.yaml:9:14: log.level: want debug, info, warn or error (got \"loud\")",
+		"starling.yaml:10:32: rules_config.deploys.a is set twice",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in\n%s", want, text)
+		}
+	}
+	if len(problems) != 12 {
+		t.Errorf("%d problems, want 12", len(problems))
+	}
+	if pos, line := c.Place("rules_config.deploys"); pos.Line != 10 || pos.Col != 16 || !strings.HasPrefix(line, "rules_config") {
+		t.Errorf("rules_config.deploys is at %v, %q", pos, line)
+	}
+}

@@ -27,6 +27,11 @@ type decoder struct {
 	visited int
 }
 
+// place remembers where a setting is.
+func (d *decoder) place(name string, n *yaml.Node) {
+	d.c.places[name] = runtime.Position{Path: d.path, Line: n.Line, Col: n.Column}
+}
+
 // maxNodes bounds a configuration file, aliases expanded.
 const maxNodes = 100_000
 
@@ -94,7 +99,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, prefix string) {
 				d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s:%d: %s", d.path, key.Line, why))
 				continue
 			}
-			d.fail(key, fmt.Sprintf("unknown key %s%s", prefix, key.Value), hintFor(key.Value, keysOf(fields)))
+			d.fail(key, fmt.Sprintf("unknown key %s%s", prefix, key.Value), hintForKey(key.Value, prefix, keysOf(fields)))
 			continue
 		}
 		d.value(val, v.Field(idx), prefix+key.Value)
@@ -112,6 +117,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, name string) {
 		return
 	}
 	d.c.sources[name] = fmt.Sprintf("%s:%d", d.path, n.Line)
+	d.place(name, n)
 	switch v.Kind() {
 	case reflect.Slice:
 		items := n.Content
@@ -149,6 +155,8 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, name string) {
 	out := reflect.MakeMap(v.Type())
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, item := n.Content[i], resolve(n.Content[i+1])
+		d.once(n.Content[:i], key, name)
+		d.place(name+"."+key.Value, key)
 		elem := reflect.New(v.Type().Elem()).Elem()
 		switch elem.Kind() {
 		case reflect.Interface:
@@ -161,6 +169,16 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, name string) {
 		out.SetMapIndex(reflect.ValueOf(key.Value), elem)
 	}
 	v.Set(out)
+}
+
+// once refuses a key that is there already.
+func (d *decoder) once(before []*yaml.Node, key *yaml.Node, name string) {
+	for i := 0; i < len(before); i += 2 {
+		if before[i].Value == key.Value {
+			d.fail(key, fmt.Sprintf("%s.%s is set twice", name, key.Value), "")
+			return
+		}
+	}
 }
 
 // any converts free-form configuration of rules into script values.
@@ -176,6 +194,7 @@ func (d *decoder) any(n *yaml.Node, name string) runtime.Value {
 	case yaml.MappingNode:
 		out := &runtime.Dict{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
+			d.once(n.Content[:i], n.Content[i], name)
 			out.Set(n.Content[i].Value, d.any(n.Content[i+1], name+"."+n.Content[i].Value))
 		}
 		return out
@@ -225,6 +244,10 @@ func (d *decoder) scalar(n *yaml.Node, name string) (string, bool) {
 		}
 		return v
 	})
+	if rest := interpolation.ReplaceAllString(n.Value, ""); strings.Contains(rest, "${") {
+		d.fail(n, fmt.Sprintf("%s: ${ does not begin the name of a variable", name), "write ${NAME}, with letters, digits and _")
+		ok = false
+	}
 	return s, ok
 }
 
@@ -262,6 +285,7 @@ func (c *Config) set(key, text, source string) error {
 		v = next
 	}
 	c.sources[key] = source
+	delete(c.places, key)
 	if v.Kind() == reflect.Slice {
 		var items []string
 		for item := range strings.SplitSeq(text, ",") {

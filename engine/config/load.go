@@ -1,10 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -43,11 +47,21 @@ var variables = []struct{ name, key string }{
 // Load reads the configuration. The error is a runtime.Errors with every
 // problem: those of the file have positions.
 func Load(src Sources) (*Config, error) {
+	c, problems := Inspect(src)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// Inspect is Load for who goes on in spite of problems: what is wrong has its
+// default in the configuration.
+func Inspect(src Sources) (*Config, runtime.Errors) {
 	c := src.Base
 	if c == nil {
 		c = Default()
 	}
-	c.sources = map[string]string{}
+	c.sources, c.places = map[string]string{}, map[string]runtime.Position{}
 	if src.Getenv == nil {
 		src.Getenv = func(string) string { return "" }
 	}
@@ -65,10 +79,27 @@ func Load(src Sources) (*Config, error) {
 		}
 	}
 	problems = append(problems, c.validate()...)
-	if len(problems) > 0 {
-		return nil, problems
+	slices.SortStableFunc.problems, func(a, b *runtime.Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col) })
+	return c, problems
+}
+
+// Place returns where a setting is in the configuration file, by its key, and
+// the text of that line; a zero position if it is not from there.
+func (c *Config) Place(key string) (pos runtime.Position, line string) {
+	pos = c.places[key]
+	if pos.IsZero() {
+		return pos, ""
 	}
-	return c, nil
+	return pos, runtime.SourceLine(c.text, pos.Line)
+}
+
+// problem is a fault of one setting, at its place in the file if it is from there.
+func (c *Config) problem(key, msg, hint string) *runtime.Error {
+	pos, line := c.Place(key)
+	if pos.IsZero() {
+		return problem(key, msg, hint)
+	}
+	return &runtime.Error{Kind: runtime.LoadError, Pos: pos, Line: line, Msg: key + ": " + msg, Hint: hint}
 }
 
 // flagName is the spelling of a key on the command line.
@@ -93,7 +124,7 @@ func (c *Config) readFile(src Sources) runtime.Errors {
 		}
 		return runtime.Errors{problem(path, "read configuration: "+err.Error(), "")}
 	}
-	c.File = path
+	c.File, c.text = path, text
 	return c.readYAML(path, text, src.Getenv)
 }
 
@@ -131,14 +162,14 @@ func variable(getenv func(string) string, name string) (text, source string, err
 	return strings.TrimRight(string(b), "\r\n"), "file of " + name + "_FILE", nil
 }
 
-func problem(where, msg, hint string) *runtime.Error {
+func.problem(where, msg, hint string) *runtime.Error {
 	return &runtime.Error{Kind: runtime.LoadError, Pos: runtime.Position{Path: where}, Msg: msg, Hint: hint}
 }
 
 // validate checks what each value alone cannot tell.
 func (c *Config) validate() runtime.Errors {
 	var out runtime.Errors
-	bad := func(key, msg, hint string) { out = append(out, problem(key, msg, hint)) }
+	bad := func(key, msg, hint string) { out = append(out, c.problem(key, msg, hint)) }
 	switch c.Sandbox {
 	case "default", "strict", "none":
 	default:
@@ -187,6 +218,7 @@ func (c *Config) validate() runtime.Errors {
 	if c.Limits.Answer > 2900*1e6 {
 		bad("limits.answer", fmt.Sprintf("want at most 2.9s (got %s): Slack waits 3 s", c.Limits.Answer), "")
 	}
+	c.validateNames(bad)
 	for team := range c.Bots {
 		if _, ok := c.Teams[team]; !ok {
 			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))
@@ -201,6 +233,46 @@ func (c *Config) validate() runtime.Errors {
 	return out
 }
 
+var (
+	teamID     = regexp.MustCompile(`^[TE][A-Z0-9]+$`)
+	appID      = regexp.MustCompile(`^A[A-Z0-9]+$`)
+	secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,127}$`)
+)
+
+// validateNames checks ids, addresses and names that lists and maps are made of.
+func (c *Config) validateNames(bad func(key, msg, hint string)) {
+	for team, id := range c.Teams {
+		if !teamID.MatchString(id) {
+			bad("teams."+team, fmt.Sprintf("%q is not the id of a workspace", id), "such as T0123ABCD")
+		}
+	}
+	for team, bots := range c.Bots {
+		for bot, id := range bots {
+			if !appID.MatchString(id) {
+				bad("bots."+team+"."+bot, fmt.Sprintf("%q is not the id of an app", id), "such as A0123ABCD")
+			}
+		}
+	}
+	for _, p := range c.TrustedProxies {
+		if _, err := netip.ParseAddr(p); err == nil {
+			continue
+		}
+		if _, err := netip.ParsePrefix(p); err != nil {
+			bad("trusted_proxies", fmt.Sprintf("%q is neither an address nor a range of addresses", p), "such as 10.0.0.1 or 10.0.0.0/8")
+		}
+	}
+	for _, h := range c.HTTP.Allow {
+		if _, err := netip.ParsePrefix(h); err != nil && (h == "" || strings.ContainsAny(h, "/ \t@")) {
+			bad("http.allow", fmt.Sprintf("%q is no host", h), "such as ci.internal:8443, or 10.1.0.0/16")
+		}
+	}
+	for name := range c.Secrets {
+		if !secretName.MatchString(name) {
+			bad("secrets."+name, "is no name that secret(…) takes", "letters, digits, _ . and -, at most 128")
+		}
+	}
+}
+
 func keysOf[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
@@ -208,6 +280,19 @@ func keysOf[V any](m map[string]V) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// hintForKey suggests a key of the same mapping, or the same key in another one.
+func hintForKey(name, prefix string, candidates []string) string {
+	if hint := hintFor(name, candidates); hint != "" {
+		return hint
+	}
+	for _, v := range Default().Explain() {
+		if last := v.Key[strings.LastIndexByte(v.Key, '.')+1:]; last == name && v.Key != prefix+name {
+			return "did you mean " + v.Key + "?"
+		}
+	}
+	return ""
 }
 
 func hintFor(name string, candidates []string) string {
