@@ -55,7 +55,7 @@ type Bundle struct {
 // CompilerVersion is part of every Digest: raise it when the same source would
 // be compiled to something that behaves differently, so that runs are never
 // replayed on another meaning of their script.
-const CompilerVersion = "starling-2"
+const CompilerVersion = "starling-3"
 
 // NewBundle makes a bundle and computes its digest. It keeps files.
 func NewBundle(language, main string, files map[string][]byte, config Value) *Bundle {
