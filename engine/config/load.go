@@ -79,7 +79,7 @@ func Inspect(src Sources) (*Config, runtime.Errors) {
 		}
 	}
 	problems = append(problems, c.validate()...)
-	slices.SortStableFunc.problems, func(a, b *runtime.Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col) })
+	slices.SortStableFunc(problems, func(a, b *runtime.Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col) })
 	return c, problems
 }
 
@@ -162,7 +162,7 @@ func variable(getenv func(string) string, name string) (text, source string, err
 	return strings.TrimRight(string(b), "\r\n"), "file of " + name + "_FILE", nil
 }
 
-func.problem(where, msg, hint string) *runtime.Error {
+func problem(where, msg, hint string) *runtime.Error {
 	return &runtime.Error{Kind: runtime.LoadError, Pos: runtime.Position{Path: where}, Msg: msg, Hint: hint}
 }
 
