@@ -103,20 +103,8 @@ type Engine struct {
 // New opens the store, starts the pool and opens the listening sockets. Nothing
 // is accepted before Run. On error everything that was opened is closed.
 func New(ctx context.Context, o Options) (_ *Engine, err error) {
-	if o.Config == nil || o.Library == nil || o.Pool == nil {
-		return nil, errors.New("engine: Options.Config, Library and Pool are required")
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Drain == 0 {
-		o.Drain = 20 * time.Second
-	}
-	if o.Exts == nil {
-		o.Exts = map[string]string{".star": "starlark", ".lua": "lua"}
+	if err := o.complete(); err != nil {
+		return nil, err
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), switched: make(chan struct{}, 1)}
 	defer func() {
@@ -151,6 +139,40 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	e.gauges()
 	return e, nil
+}
+
+// complete sets the defaults.
+func (o *Options) complete() error {
+	if o.Config == nil || o.Library == nil || o.Pool == nil {
+		return errors.New("engine: Options.Config, Library and Pool are required")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Drain == 0 {
+		o.Drain = 20 * time.Second
+	}
+	if o.Exts == nil {
+		o.Exts = map[string]string{".star": "starlark", ".lua": "lua"}
+	}
+	return nil
+}
+
+// LoadRules returns the rules that an engine of these options would have in
+// force at its start. It opens no store and no socket.
+func LoadRules(ctx context.Context, o Options) (*rules.Set, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	pool, err := o.Pool(runtime.Host{Library: o.Library, Input: event.Host})
+	if err != nil {
+		return nil, fmt.Errorf("start the pool: %w", err)
+	}
+	set, _, err := newLoader(o, pool, newNames(o.Config.Teams), metric.New(o.Version)).Load(ctx)
+	return set, errors.Join(err, pool.Close(ctx))
 }
 
 // OpenStore opens the store that the configuration names: a NATS cluster, the
@@ -197,15 +219,17 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	return live, nil
 }
 
-func (e *Engine) newLoader() *rules.Loader {
-	c := e.o.Config
+func (e *Engine) newLoader() *rules.Loader { return newLoader(e.o, e.pool, e.known, e.metrics) }
+
+func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules.Loader {
+	c := o.Config
 	cfg := make(map[string]runtime.Value, len(c.RulesConfig))
 	for name, v := range c.RulesConfig {
 		cfg[name] = v
 	}
 	return rules.NewLoader(rules.LoaderOptions{
-		Dirs: c.Rules, Pool: e.pool, Languages: e.o.Exts, Library: e.o.Scripts, Config: cfg,
-		Limits: c.Limits.Runtime(), Logger: e.log, Metrics: e.metrics, Names: e.known,
+		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
+		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known,
 		// More than there are processors: a pool of processes is asked ahead,
 		// so that no worker waits for the next file.
 		Parallel: 32,

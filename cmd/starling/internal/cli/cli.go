@@ -96,7 +96,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(ExitUsage, err) })
 	root.AddCommand(
-		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(),
+		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.versionCommand(), c.workerCommand(),
 		c.fmtCommand(),
 	)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,12 +16,15 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/stdlib"
 )
 
-// operator is what runs and queue ask; the running server answers, or the
+// operator is what runs, queue and rules ask; the running server answers, or the
 // store itself when no server holds it.
 type operator interface {
 	Runs(ctx context.Context, limit int) ([]dispatch.EventReport, error)
@@ -29,6 +33,10 @@ type operator interface {
 	Dead(ctx context.Context, limit int) ([]dispatch.EventReport, error)
 	Retry(ctx context.Context, id string) error
 	Drop(ctx context.Context, id string) error
+	Rules(ctx context.Context) ([]engine.RuleReport, error)
+	RulesOff(ctx context.Context) ([]breaker.Switch, error)
+	EnableRule(ctx context.Context, id string) error
+	DisableRule(ctx context.Context, id, reason string) error
 }
 
 // withOperator calls use with the admin API of the running server, or with
@@ -49,8 +57,29 @@ func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func
 	if err != nil {
 		return withCode(ExitStart, err)
 	}
-	err = use(&engine.Operator{Store: store, Now: c.env.Now})
+	off := breaker.New(breaker.Options{State: store.State(), Now: c.env.Now})
+	if err := off.Load(ctx); err != nil {
+		return withCode(ExitStart, errors.Join(err, store.Close(ctx)))
+	}
+	err = use(&engine.Operator{
+		Store: store, Now: c.env.Now, Breaker: off,
+		Set: func(ctx context.Context) (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) },
+	})
+	off.Close(ctx)
 	return errors.Join(err, store.Close(ctx))
+}
+
+// rulesOnDisk loads the rules as a server would. What does not load is for
+// starling check to say.
+func (c *command) rulesOnDisk(ctx context.Context, cfg *config.Config) (*rules.Set, error) {
+	lib, err := stdlib.Library()
+	if err != nil {
+		return nil, withCode(ExitStart, err)
+	}
+	set, err := engine.LoadRules(ctx, engine.Options{
+		Config: cfg, Library: lib, Pool: c.pool(cfg, slog.New(slog.DiscardHandler)), Scripts: library(), Now: c.env.Now,
+	})
+	return set, withCode(ExitStart, err)
 }
 
 // adminClient asks a running server.
@@ -78,6 +107,24 @@ func (a *adminClient) Retry(ctx context.Context, id string) error {
 
 func (a *adminClient) Drop(ctx context.Context, id string) error {
 	return a.do(ctx, http.MethodPost, "/queue/drop/"+url.PathEscape(id), nil)
+}
+
+func (a *adminClient) Rules(ctx context.Context) ([]engine.RuleReport, error) {
+	var out struct{ List []engine.RuleReport }
+	err := a.get(ctx, "/rules", &out)
+	return out.List, err
+}
+
+func (a *adminClient) RulesOff(ctx context.Context) (out []breaker.Switch, err error) {
+	return out, a.get(ctx, "/rules/off", &out)
+}
+
+func (a *adminClient) EnableRule(ctx context.Context, id string) error {
+	return a.do(ctx, http.MethodPost, "/rules/enable/"+url.PathEscape(id), nil)
+}
+
+func (a *adminClient) DisableRule(ctx context.Context, id, reason string) error {
+	return a.do(ctx, http.MethodPost, "/rules/disable/"+url.PathEscape(id)+"?reason="+url.QueryEscape(reason), nil)
 }
 
 func (a *adminClient) get(ctx context.Context, path string, out any) error {

@@ -44,6 +44,13 @@ func (c *command) runsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !*asJSON {
+				off, err := o.RulesOff(cmd.Context())
+				if err != nil {
+					return err
+				}
+				c.noteOff(off)
+			}
 			return c.printRuns(reps, *asJSON)
 		})
 	}
@@ -57,8 +64,11 @@ func (c *command) printRuns(reps []dispatch.EventReport, asJSON bool) error {
 	w := tabwriter.NewWriter(c.env.Stdout, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "RUN\tWHEN\tRULE\tOUTCOME\tEFFECTS\tMS\tERROR")
 	for _, rep := range reps {
+		if len(rep.Runs) == 0 && rep.Reason != "" { // it died before its first run
+			fmt.Fprintf(w, "-\t%s\t-\t%s\t0\t0.0\tevent %s: %s\n", rep.Stored.Format(time.DateTime), dispatch.Dead, rep.ID, rep.Reason)
+		}
 		for _, run := range rep.Runs {
-			msg := ""
+			msg := run.Reason
 			if run.Error != nil {
 				msg = run.Error.Error()
 			}
@@ -88,6 +98,9 @@ func (c *command) printRun(rep dispatch.EventReport, id string, asJSON bool) err
 			if e.Result != "" || e.Error != "" {
 				fmt.Fprintf(out, "     → %s%s\n", clip(e.Result), e.Error)
 			}
+		}
+		if run.Reason != "" {
+			fmt.Fprintf(out, "\nnot run: its rule is %s\n", run.Reason)
 		}
 		if run.Error != nil {
 			fmt.Fprintf(out, "\n%s", run.Error.Detail())

@@ -1,0 +1,96 @@
+package dispatch
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/starling-rules/starling/engine/breaker"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// Runs under way when their rule is switched off finish, also after a restart.
+// A run that has done nothing yet has not begun: it is skipped, wherever it
+// waits.
+
+// offValue is what passesUntilDone returns for a rule that is switched off.
+type offValue struct{ why string }
+
+// off reports whether the run is to be skipped because its rule is off.
+func (r *run) off() (breaker.Switch, bool) {
+	if !r.unbegun() {
+		return breaker.Switch{}, false
+	}
+	return r.d.Breaker.Off(r.Rule, r.Digest)
+}
+
+// unbegun reports whether neither this process nor an earlier one has done
+// anything for the run.
+func (r *run) unbegun() bool {
+	return r.passes == 0 && len(r.call.Results) == 0 && r.inFlight == nil && r.last == nil
+}
+
+// line is the context for the run's place in line.
+func (r *run) line() context.Context {
+	if !r.unbegun() {
+		return r.d.runCtx
+	}
+	return r.d.Breaker.Line(r.d.runCtx, r.Rule)
+}
+
+// refuse tells whoever asked for something that the rule is switched off. Why
+// it is, is for those who look after it.
+func (r *run) refuse(ctx context.Context) {
+	r.apologise(ctx, "This is switched off for now. Whoever looks after it can find out why as run "+r.ID+".", http.StatusServiceUnavailable)
+}
+
+// breached is the name of the limit that a run went beyond, "crash" if its
+// worker did not survive it, or empty.
+func breached(err *runtime.Error) string {
+	switch {
+	case err == nil:
+		return ""
+	case err.Kind == runtime.LimitError:
+		return err.Limit
+	case err.Crashed:
+		return "crash"
+	}
+	return ""
+}
+
+// judge tells the breaker how a run ended. A failure that is no breach, and a
+// run that was skipped, say nothing about limits: they neither count nor make
+// up for anything.
+func (r *run) judge(end ended) {
+	limit := breached(end.Error)
+	if limit == "" {
+		if end.Outcome == Done {
+			r.d.Breaker.Good(r.Rule)
+		}
+		return
+	}
+	rule := r.d.Rules.Current().Rule(r.Rule)
+	if rule == nil || rule.Digest != r.Digest {
+		return // of a version that is not in force any more
+	}
+	r.d.Breaker.Breach(breaker.Breach{
+		Rule: r.Rule, Digest: r.Digest, Run: r.ID, Limit: limit, Err: end.Error, Owner: rule.Owner,
+		Team: r.e.Team, Enterprise: r.e.Enterprise, Bot: r.e.Bot,
+	})
+}
+
+// Explain says of every rule in force whether an event is for it, and which
+// are switched off.
+func (d *Dispatcher) Explain(e *event.Event) []rules.Verdict { return d.explain(d.Rules.Current(), e) }
+
+func (d *Dispatcher) explain(set *rules.Set, e *event.Event) []rules.Verdict {
+	verdicts := set.Explain(e)
+	for i := range verdicts {
+		v := &verdicts[i]
+		if s, off := d.Breaker.Off(v.Rule.ID, v.Rule.Digest); off && v.Matched {
+			v.Matched, v.Why = false, s.Why
+		}
+	}
+	return verdicts
+}
