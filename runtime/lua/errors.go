@@ -101,13 +101,15 @@ func (p *pass) raisedOf(L *glua.LState, v glua.LValue) *raised {
 
 var (
 	indexNil = regexp.MustCompile(`^attempt to index a non-table object\((\w+)\) with key '(.*)'$`)
-	arith    = regexp.MustCompile(`^cannot perform (\w+) operation between (\w+) and (\w+)$`)
+	// address is what differs from run to run in the text of a value.
+	address = regexp.MustCompile(`\b(table|function|thread|userdata|channel): 0x[0-9a-f]+`)
+	arith   = regexp.MustCompile(`^cannot perform (\w+) operation between (\w+) and (\w+)$`)
 )
 
 // explain words a message of the interpreter and adds hints for what people
 // trip over.
 func (p *pass) explain(msg string, file, line int) *raised {
-	e := &runtime.Error{Kind: runtime.RunError, Msg: strings.TrimSpace(msg)}
+	e := &runtime.Error{Kind: runtime.RunError, Msg: address.ReplaceAllString(strings.TrimSpace(msg), "$1")}
 	var src *source
 	if p.m != nil && file < len(p.m.files) {
 		src = p.m.files[file].src
@@ -189,6 +191,9 @@ func (p *pass) describe(r *raised) *runtime.Error {
 	}
 	if e.Kind == "" {
 		e.Kind = runtime.RunError
+	}
+	if e.Msg == "" {
+		e.Msg = "an error with an empty text"
 	}
 	e.Msg, e.Hint = cut(e.Msg, maxMessage), cut(e.Hint, maxMessage)
 	if len(e.Stack) == 0 {
@@ -289,10 +294,11 @@ func fileIndex(name string) int {
 
 func sourceName(i int) string { return "$" + strconv.Itoa(i) }
 
-// cut shortens s to at most n bytes at a character's edge.
+// cut shortens s to at most n bytes at a character's edge, and leaves no bytes
+// in it that are no characters: texts of Lua may hold any.
 func cut(s string, n int) string {
 	if len(s) <= n {
-		return s
+		return strings.ToValidUTF8(s, "\ufffd")
 	}
 	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
 }

@@ -46,8 +46,14 @@ type pass struct {
 	// While loading:
 	registered []runtime.Registration
 	silent     bool // a required file runs: its registrations are its own affair
-	// keep refuses to seal what cannot be shared: iterators, coroutines.
-	stateful map[*glua.LFunction]string
+	// stateful is what cannot be shared, and where it was made: iterators
+	// (*LFunction) and coroutines (*LState).
+	stateful map[any]made
+}
+
+type made struct {
+	what string
+	pos  runtime.Position
 }
 
 // passOf returns the pass that a state works for.

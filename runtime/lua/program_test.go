@@ -12,11 +12,18 @@ import (
 type program struct {
 	*progen.Source
 	out    strings.Builder
-	scopes [][]string
+	scopes [][]variable
 	depth  int
 	loops  int
 	thread bool // inside of a coroutine's body
+	top    bool // at the top level, where there is no event and no effect
 	names  int
+}
+
+// variable is a local and what it most likely holds.
+type variable struct {
+	name string
+	kind kind
 }
 
 // programDepth bounds the nesting of statements, programSize the parts of a
@@ -26,17 +33,20 @@ const (
 	programSize  = 300
 )
 
-// newProgram makes a program of bytes; it may require lib.lua.
+// newProgram makes a program of bytes; it may require lib.lua. Every fourth
+// byte is for the top level, so that the handler has something to do.
 func newProgram(data []byte) string {
-	g := &program{Source: progen.New(data, programSize)}
+	g := &program{Source: progen.New(data[:len(data)/4], programSize), top: true}
 	g.push()
 	if g.Pick(4) == 1 {
 		g.line(`local lib = require("lib")`)
-		g.declare("lib")
+		g.declare("lib", table)
 	}
-	g.stmts(1 + g.Pick(6))
+	g.stmts(1 + g.Pick(4))
+	g.Source = progen.New(data[len(data)/4:], programSize)
+	g.top = false
 	g.line("local function h(e)")
-	g.push("e")
+	g.push(variable{"e", table})
 	g.stmts(2 + g.Pick(10))
 	g.line("return %s", g.expr(anything))
 	g.pop()
@@ -51,30 +61,53 @@ func (g *program) line(format string, args ...any) {
 	g.out.WriteByte('\n')
 }
 
-func (g *program) push(names ...string)    { g.scopes = append(g.scopes, names) }
-func (g *program) pop()                    { g.scopes = g.scopes[:len(g.scopes)-1] }
-func (g *program) declare(names ...string) { g.scopes[len(g.scopes)-1] = append(g.scopes[len(g.scopes)-1], names...) }
+func (g *program) push(vars ...variable) { g.scopes = append(g.scopes, vars) }
+func (g *program) pop()                  { g.scopes = g.scopes[:len(g.scopes)-1] }
 
+func (g *program) declare(name string, k kind) {
+	g.scopes[len(g.scopes)-1] = append(g.scopes[len(g.scopes)-1], variable{name, k})
+}
+
+// fresh is a name that was not used yet.
 func (g *program) fresh() string {
 	g.names++
 	return "v" + strconv.Itoa(g.names)
 }
 
-// variable is a local that is in scope.
-func (g *program) variable() string {
-	var all []string
+// variable is a local in scope that holds a k, or a plain k.
+func (g *program) variable(k kind) string {
+	var fit []string
+	for _, s := range g.scopes {
+		for _, v := range s {
+			if v.kind == k || k == anything || v.kind == anything && g.Chance(20) {
+				fit = append(fit, v.name)
+			}
+		}
+	}
+	if len(fit) == 0 {
+		return g.simple(k)
+	}
+	return fit[len(fit)-1-g.Pick(len(fit))]
+}
+
+// target is a variable that can be set.
+func (g *program) target() (string, kind) {
+	var all []variable
 	for _, s := range g.scopes {
 		all = append(all, s...)
 	}
 	if len(all) == 0 {
-		return "config"
+		return "global", anything
 	}
-	return all[len(all)-1-g.Pick(len(all))]
+	v := all[len(all)-1-g.Pick(len(all))]
+	return v.name, v.kind
 }
 
+func (g *program) kind() kind { return kind(1 + g.Pick(5)) }
+
 // block writes statements in a scope of their own.
-func (g *program) block(names ...string) {
-	g.push(names...)
+func (g *program) block(vars ...variable) {
+	g.push(vars...)
 	g.stmts(1 + g.Pick(4))
 	g.pop()
 }
@@ -93,20 +126,25 @@ func (g *program) stmts(n int) {
 }
 
 func (g *program) stmt() {
-	switch g.Pick(22) {
+	switch g.Pick(24) {
 	default:
-		x, v := g.expr(anything), g.fresh()
+		k := g.kind()
+		x, v := g.expr(k), g.fresh()
 		g.line("local %s = %s", v, x)
-		g.declare(v)
+		g.declare(v, k)
 	case 1:
-		g.line("local %s, %s = %s", "p", "q", g.expr(anything))
-		g.declare("p", "q")
+		g.line("local p, q = %s", g.expr(anything))
+		g.declare("p", anything)
+		g.declare("q", anything)
 	case 2:
-		g.line("%s = %s", g.variable(), g.expr(anything))
+		v, k := g.target()
+		g.line("%s = %s", v, g.expr(k))
 	case 3:
-		g.line("%s, %s = %s, %s", g.variable(), g.variable(), g.expr(anything), g.expr(anything))
+		v, k := g.target()
+		w, l := g.target()
+		g.line("%s, %s = %s, %s", v, w, g.expr(k), g.expr(l))
 	case 4:
-		g.line("%s[%s] = %s", g.group(table), g.expr(anything), g.expr(anything))
+		g.line("do local t = %s t[%s] = %s end", g.expr(table), g.expr(g.kind()), g.expr(anything))
 	case 5:
 		g.line("if %s then", g.expr(boolean))
 		g.block()
@@ -119,68 +157,71 @@ func (g *program) stmt() {
 		g.line("end")
 	case 6:
 		g.line("for i = %s, %s%s do", g.expr(number), g.Of("3", "10", "1000", "math.huge"), g.Of("", ", 2", ", -1", ", 0.5"))
-		g.loop("i")
+		g.loop(variable{"i", number})
 	case 7:
 		g.line("for k, w in %s do", g.iterator())
-		g.loop("k", "w")
+		g.loop(variable{"k", anything}, variable{"w", anything})
 	case 8:
 		g.line("while %s do", g.expr(boolean))
 		g.loop()
 	case 9:
 		g.line("repeat")
+		g.line("local n = %s", g.expr(number))
 		g.loops++
-		g.block("n")
+		g.block(variable{"n", number})
 		g.loops--
-		g.line("until %s", g.expr(boolean))
+		g.line("until n or %s", g.expr(boolean))
 	case 10:
 		name := g.fresh()
-		g.declare(name)
+		g.declare(name, callable)
 		g.line("local function %s(a, b%s)", name, g.Of("", ", ..."))
-		g.body("a", "b")
+		g.body(variable{"a", g.kind()}, variable{"b", anything})
 		g.line("end")
 	case 11:
-		g.line("do")
-		g.block()
-		g.line("end")
+		g.line("local ok, bad = pcall(function()")
+		g.body()
+		g.line("end)")
+		g.declare("ok", boolean)
+		g.declare("bad", anything)
 	case 12:
 		if g.loops > 0 {
 			g.line("if %s then break end", g.expr(boolean))
 		}
-	case 13:
-		g.line("%s", g.effect())
-	case 14:
-		g.line("%s", g.call())
+	case 13, 14:
+		g.line("local _ = %s", g.effect())
 	case 15:
-		g.line("function %s.f(a, b)", g.variable())
-		g.body("a", "b")
-		g.line("end")
+		g.line("local _ = %s", g.call())
 	case 16:
-		g.line("if %s then return %s end", g.expr(boolean), g.expr(anything))
+		g.line("local o = {}")
+		g.line("function o.f(a, b)")
+		g.body(variable{"a", anything}, variable{"b", anything})
+		g.line("end")
+		g.declare("o", table)
 	case 17:
+		g.line("if %s then return %s end", g.expr(boolean), g.expr(anything))
+	case 18:
 		if g.thread {
 			g.line("coroutine.yield(%s)", g.expr(anything))
-		} else {
-			g.line("print(%s, %s)", g.expr(anything), g.expr(anything))
+			return
 		}
-	case 18:
-		g.line("setmetatable(%s, %s)", g.expr(table), g.metatable())
+		g.line("print(%s, %s)", g.expr(anything), g.expr(anything))
 	case 19:
 		g.line("table.%s", g.tableCall())
 	}
 }
 
-func (g *program) loop(names ...string) {
+func (g *program) loop(vars ...variable) {
 	g.loops++
-	g.block(names...)
+	g.block(vars...)
 	g.loops--
 	g.line("end")
 }
 
 // body writes what is inside of a function.
-func (g *program) body(names ...string) {
+func (g *program) body(vars ...variable) {
 	loops, thread := g.loops, g.thread
 	g.loops, g.thread = 0, false
-	g.push(names...)
+	g.push(vars...)
 	g.stmts(g.Pick(4))
 	g.line("return %s", g.expr(anything))
 	g.pop()
@@ -189,14 +230,18 @@ func (g *program) body(names ...string) {
 
 // function is a function as an expression.
 func (g *program) function(names ...string) string {
-	outer, thread, loops := g.out, g.thread, g.loops
+	outer, loops := g.out, g.loops
 	g.out, g.loops = strings.Builder{}, 0
-	g.push(names...)
+	vars := make([]variable, len(names))
+	for i, n := range names {
+		vars[i] = variable{n, anything}
+	}
+	g.push(vars...)
 	g.stmts(g.Pick(3))
 	g.line("return %s", g.expr(anything))
 	g.pop()
 	text := g.out.String()
-	g.out, g.thread, g.loops = outer, thread, loops
+	g.out, g.loops = outer, loops
 	return "function(" + strings.Join(names, ", ") + ")\n" + text + "end"
 }
 
@@ -226,17 +271,18 @@ func (g *program) expr(k kind) string {
 		return g.simple(k)
 	}
 	defer func() { g.depth-- }()
-	if k == anything || g.Pick(12) == 1 {
-		k = kind(1 + g.Pick(5))
+	if k == anything || g.Chance(3) {
+		k = g.kind()
 	}
 	switch g.Pick(6) {
 	case 0:
 		return g.simple(k)
-	case 1:
-		return g.variable()
-	case 2:
-		return g.call()
+	case 1, 2:
+		return g.variable(k)
 	case 3:
+		if g.Chance(40) {
+			return g.call()
+		}
 		return "(" + g.expr(k) + g.Of(" and ", " or ") + g.expr(k) + ")"
 	}
 	switch k {
@@ -268,7 +314,7 @@ func (g *program) simple(k kind) string {
 	case table:
 		return g.Of("{}", "{1, 2, 3}", "{a = 1}", "{x = {y = {}}}", "config", "{nil, 2}", `{"b", "a"}`)
 	case callable:
-		return g.Of("print", "tostring", "upper", "string.rep", "error", "pcall", "math.max")
+		return g.Of("print", "tostring", "upper", "string.rep", "error", "pcall", "math.floor")
 	}
 	return "nil"
 }
@@ -398,7 +444,7 @@ func (g *program) iterator() string {
 	case 4:
 		return g.expr(callable) + ", " + g.expr(anything)
 	case 5:
-		return "pairs(" + g.Of("e", "config", g.variable()) + ")"
+		return "pairs(" + g.Of("config", g.variable(table), g.variable(table)) + ")"
 	}
 	return "pairs(" + g.expr(table) + ")"
 }
@@ -428,10 +474,13 @@ func (g *program) call() string {
 	case 11:
 		return g.Of("string.rep", "string.char", "math.fmod", "count", "refuse", "upper", "burn", "log.warn", "lib.run", "re.compile") + "(" + g.expr(anything) + ", " + g.expr(anything) + ")"
 	}
-	return g.variable() + "(" + g.expr(anything) + ", " + g.expr(anything) + ")"
+	return g.group(callable) + "(" + g.expr(anything) + ", " + g.expr(anything) + ")"
 }
 
 func (g *program) effect() string {
+	if g.top && !g.Chance(5) {
+		return "now()"
+	}
 	switch g.Pick(7) {
 	case 1:
 		return "kv.get(" + g.expr(text) + ")"

@@ -42,7 +42,8 @@ type rewriter struct {
 
 	requires []*requirement
 	scopes   [][]string
-	depth    int // functions around
+	depth    int    // functions around
+	last     string // the last parameter of the innermost
 	nesting  int
 	nodes    int
 	assigned map[string]bool // globals that the file sets
@@ -114,10 +115,13 @@ func (r *rewriter) enter(n ast.PositionHolder) {
 }
 
 func (r *rewriter) stmts(list []ast.Stmt) {
-	for _, s := range list {
+	for i, s := range list {
 		r.enter(s)
 		r.stmt(s)
 		r.nesting--
+		if a, ok := s.(*ast.AssignStmt); ok && r.entangled(a) {
+			list[i] = apart(a)
+		}
 	}
 }
 
@@ -256,6 +260,14 @@ func (r *rewriter) funcName(e ast.Expr) string {
 }
 
 func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
+	outer := r.last
+	r.last = ""
+	if method {
+		r.last = "self"
+	}
+	if n := len(fn.ParList.Names); n > 0 {
+		r.last = fn.ParList.Names[n-1]
+	}
 	r.depth++
 	r.push()
 	if method {
@@ -268,6 +280,7 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
 	r.stmts(fn.Stmts)
 	r.pop()
 	r.depth--
+	r.last = outer
 }
 
 func (r *rewriter) exprs(list []ast.Expr) {

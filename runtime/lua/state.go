@@ -66,7 +66,7 @@ type savedVar struct {
 func (m *module) newState(ctx context.Context) (*pass, *state, *raised) {
 	p := newPass(ctx, m, &runtime.Call{Limits: m.lim, When: -1})
 	p.x.Loading = true
-	p.stateful = map[*glua.LFunction]string{}
+	p.stateful = map[any]made{}
 	st := &state{
 		L: glua.NewState(options), bottom: goFunction(bottom), index: map[*glua.LFunction]int{},
 		modules: map[string]glua.LValue{}, proxies: map[*glua.LTable]*glua.LTable{},
@@ -147,7 +147,10 @@ func (p *pass) seal(roots []glua.LValue, env *glua.LTable) *runtime.Error {
 	}
 	for _, th := range p.threads {
 		if !th.Dead {
-			return &runtime.Error{Kind: runtime.LoadError, Msg: "a coroutine that the top level made is not finished", Hint: "make coroutines in the handler"}
+			return &runtime.Error{
+				Kind: runtime.LoadError, Pos: p.stateful[th].pos,
+				Msg: "a coroutine that the top level made is not finished", Hint: "make coroutines in the handler",
+			}
 		}
 	}
 	seen := map[glua.LValue]bool{p.m.globals: true, env: true, p.m.lang.globals: true, listMeta: true}
@@ -167,8 +170,8 @@ func (p *pass) seal(roots []glua.LValue, env *glua.LTable) *runtime.Error {
 				continue
 			}
 			seen[v] = true
-			if what := p.stateful[v]; what != "" {
-				return &runtime.Error{Kind: runtime.LoadError, Msg: what + " cannot be kept for the handlers: it changes", Hint: "make it in the handler"}
+			if it, ok := p.stateful[v]; ok {
+				return &runtime.Error{Kind: runtime.LoadError, Pos: it.pos, Msg: it.what + " cannot be kept for the handlers: it changes", Hint: "make it in the handler"}
 			}
 			if v.IsG {
 				continue

@@ -163,7 +163,7 @@ var (
 func (p *pass) iterator(L *glua.LState, what string, f glua.LGFunction) int {
 	fn := goFunction(f)
 	if p.x.Loading {
-		p.stateful[fn] = what
+		p.stateful[fn] = made{what, p.posIn(L)}
 	}
 	p.budget.spend(callCost)
 	return push(L, fn)

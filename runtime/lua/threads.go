@@ -87,6 +87,9 @@ func (p *pass) blame(L, th *glua.LState, failed *raised) {
 // coroutine of its own: the interpreter's own pcall cuts the functions around
 // it off from the variables they share.
 func (p *pass) attempt(L *glua.LState, fn glua.LValue, args []glua.LValue) ([]glua.LValue, *raised) {
+	if err := p.uncallable(fn); err != nil {
+		return nil, &raised{err: err}
+	}
 	th := p.thread(L)
 	start, ok := fn.(*glua.LFunction)
 	if !ok || start.IsG {
@@ -101,6 +104,20 @@ func (p *pass) attempt(L *glua.LState, fn glua.LValue, args []glua.LValue) ([]gl
 		p.raise(L, p.suspend())
 	}
 	return values, failed
+}
+
+// uncallable is the error of calling what cannot be called, or nil. The
+// interpreter would find it in the trampoline, which has no place.
+func (p *pass) uncallable(fn glua.LValue) *runtime.Error {
+	switch v := fn.(type) {
+	case *glua.LFunction, *glua.LUserData: // whose __call says what is wrong
+		return nil
+	case *glua.LTable:
+		if meta, ok := v.Metatable.(*glua.LTable); ok && meta.RawGetString("__call") != glua.LNil {
+			return nil
+		}
+	}
+	return &runtime.Error{Kind: runtime.RunError, Msg: "attempt to call " + article(p.typeName(fn))}
 }
 
 func rest(L *glua.LState, from int) []glua.LValue {
@@ -178,6 +195,9 @@ func newThread(L *glua.LState, name string) (*glua.LState, *glua.LFunction) {
 	}
 	th := p.thread(L)
 	p.threads = append(p.threads, th)
+	if p.x.Loading {
+		p.stateful[th] = made{"a coroutine", p.posIn(L)}
+	}
 	return th, fn
 }
 
