@@ -42,6 +42,9 @@ func (p *pass) describe(err error) *runtime.Error {
 	var eval *starlark.EvalError
 	if errors.As(err, &eval) {
 		e.Stack = frames(eval.CallStack)
+		if n := len(e.Stack); n > 1 && own == nil && strings.HasSuffix(e.Msg, " called recursively") {
+			e.Stack = e.Stack[:n-1] // of the function that was not entered
+		}
 	}
 	if e.Pos.IsZero() && len(e.Stack) > 0 {
 		e.Pos = e.Stack[len(e.Stack)-1].Pos

@@ -54,6 +54,7 @@ type loader struct {
 	errs    runtime.Errors
 	missing []runtime.Missing
 	calls   map[runtime.Position]*callSite
+	covered int // files whose lines are counted
 }
 
 // Load implements runtime.Language. A file that loads another sees its frozen
@@ -167,11 +168,12 @@ func (ld *loader) checkLoadNames(s *syntax.LoadStmt) {
 // compile rewrites and resolves every file, collecting all problems.
 func (ld *loader) compile() {
 	for _, u := range ld.order {
-		rw := &rewriter{calls: ld.calls, registers: ld.registers, module: ld.module, bare: ld.lang.bare}
+		rw := &rewriter{calls: ld.calls, registers: ld.registers, module: ld.module, bare: ld.lang.bare, cover: ld.newLiner()}
 		if !rw.file(u.file) {
 			ld.errs = append(ld.errs, rw.errs...)
 			continue
 		}
+		ld.declare(rw.cover, u.path)
 		prog, err := starlark.FileProgram(u.file, ld.names.Has)
 		if err != nil {
 			ld.nameErrors(u, err)

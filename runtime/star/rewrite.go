@@ -20,6 +20,8 @@ type rewriter struct {
 	module func(name string) *namespace
 	// bare leaves out the guards that bound what is made (NewUnguarded).
 	bare bool
+	// cover counts the lines that are run, or is nil.
+	cover *liner
 
 	nodes int
 	bound map[string]bool // names that the file gives a meaning of its own
@@ -40,7 +42,8 @@ func (r *rewriter) file(f *syntax.File) bool {
 func (r *rewriter) stmts(list *[]syntax.Stmt) {
 	in, out := *list, []syntax.Stmt(nil)
 	for i, s := range in {
-		before := r.stmt(s)
+		count := r.cover.stmt(s)
+		before := append(count, r.stmt(s)...)
 		if before != nil && out == nil {
 			out = append(make([]syntax.Stmt, 0, len(in)+len(before)), in[:i]...)
 		}
@@ -145,9 +148,9 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.expr(&e.Key)
 		r.expr(&e.Value)
 	case *syntax.CondExpr:
+		r.deferred(&e.True)
 		r.expr(&e.Cond)
-		r.expr(&e.True)
-		r.expr(&e.False)
+		r.deferred(&e.False)
 	case *syntax.IndexExpr:
 		r.expr(&e.X)
 		r.expr(&e.Y)
@@ -164,7 +167,7 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		*p = r.comprehension(e)
 	case *syntax.LambdaExpr:
 		r.params(e.Params)
-		r.expr(&e.Body)
+		r.deferred(&e.Body)
 		if rest := restOf(e.Params); rest != nil && !r.bare {
 			e.Body = guardCall("$args", syntax.Start(e.Body), ident(rest.Name, rest.NamePos), e.Body)
 		}
@@ -180,6 +183,10 @@ func (r *rewriter) expr(p *syntax.Expr) {
 		r.call(e)
 	case *syntax.BinaryExpr:
 		r.expr(&e.X)
+		if e.Op == syntax.AND || e.Op == syntax.OR {
+			r.deferred(&e.Y)
+			return
+		}
 		if t, ok := unparen(e.Y).(*syntax.TupleExpr); ok && (e.Op == syntax.PERCENT || e.Op == syntax.IN || e.Op == syntax.NOT_IN) {
 			r.exprs(t.List) // nobody keeps the tuple
 		} else {
@@ -191,15 +198,28 @@ func (r *rewriter) expr(p *syntax.Expr) {
 	}
 }
 
+// deferred rewrites an expression that may be run less often, or more often,
+// than the statement that it is in.
+func (r *rewriter) deferred(p *syntax.Expr) {
+	wrap := r.cover.expr(*p)
+	r.expr(p)
+	*p = wrap(*p)
+}
+
 func (r *rewriter) comprehension(e *syntax.Comprehension) syntax.Expr {
-	r.expr(&e.Body)
+	if entry, ok := e.Body.(*syntax.DictEntry); ok {
+		r.deferred(&entry.Key)
+		r.expr(&entry.Value)
+	} else {
+		r.deferred(&e.Body)
+	}
 	for _, c := range e.Clauses {
 		switch c := c.(type) {
 		case *syntax.ForClause:
 			r.target(c.Vars)
 			r.expr(&c.X)
 		case *syntax.IfClause:
-			r.expr(&c.Cond)
+			r.deferred(&c.Cond)
 		}
 	}
 	if entry, ok := e.Body.(*syntax.DictEntry); ok && !r.bare {
