@@ -194,7 +194,7 @@ rules_config: {deploys: {a: 1, a: 2}}
 		"starling.yaml:2:1: unknown key deadline\n   2 | deadline: 1s\n     | ^\n     = did you mean limits.deadline?\n",
 		"starling.yaml:3:18: limits.answer: want at most 2.9s (got 5s): Slack waits 3 s",
 		"starling.yaml:4:9: unknown key slack.sockets\n   4 | slack: {sockets: {}}\n     |         ^\n     = did you mean socket?\n",
-		"starling.yaml:5:9: teams.acme: \"acme-corp\" is not the id of a workspace",
+		"starling.yaml:5:15: teams.acme: \"acme-corp\" is not the id of a workspace",
 		"starling.yaml:6:18: trusted_proxies: \"localhost\" is neither an address nor a range of addresses",
 		"starling.yaml:7:15: http.allow: \"https://ci\" is no host",
 		"starling.yaml:8:18: secrets.a b: is no name that secret(…) takes",
