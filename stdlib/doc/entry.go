@@ -1,11 +1,13 @@
 // Package doc renders a library for readers: for a person at a terminal, as
-// Markdown, and as JSON for programs. It reads declarations and nothing else,
-// so that the reference cannot differ from what scripts can call.
+// Markdown, as JSON for programs, and for editors. It reads declarations and
+// nothing else, so that the reference cannot differ from what scripts can call.
 //
-//	Text       one built-in, one module, or an overview, for a terminal
-//	Markdown   the whole reference
-//	JSON       the whole reference, as Entries
-//	Signature  how a built-in is called, on one line
+//	Reader        Text, Markdown, JSON of a built-in, a module, a topic or all; Search
+//	Topic         essays on what is no built-in
+//	EventFields   the fields of the event
+//	LuaTypes      annotations for Lua's language server
+//	StarTypes     a stub in the syntax of .pyi
+//	Card          one built-in as an editor shows it; Signature how it is called
 //
 // It knows no module of the standard library by name.
 package doc
@@ -17,11 +19,29 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
+// Reader shows a library to somebody. Safe for concurrent use.
+type Reader struct {
+	Library *runtime.Library
+	// Lua shows signatures and examples as Lua has them.
+	Lua bool
+	// Bold paints headings at a terminal; nil leaves them plain.
+	Bold func(string) string
+}
+
+// literal writes a default as the reader's language does.
+func (r *Reader) literal(v runtime.Value) string {
+	if r.Lua {
+		return luaLiteral(v)
+	}
+	return literal(v)
+}
+
 // Entry is one built-in as programs read it.
 type Entry struct {
 	Name      string    `json:"name"`
 	Module    string    `json:"module,omitempty"`
 	Signature string    `json:"signature"`
+	Lua       string    `json:"lua_signature"`
 	Doc       string    `json:"doc"`
 	Long      string    `json:"long,omitempty"`
 	Kind      string    `json:"kind"`
@@ -53,10 +73,9 @@ type Example struct {
 	Fails    bool   `json:"fails,omitempty"`
 }
 
-// Entries returns the built-ins of a library, sorted by name.
-func Entries(lib *runtime.Library) []Entry {
-	out := make([]Entry, 0, len(lib.All()))
-	for _, b := range lib.All() {
+func entries(list []*runtime.Builtin) []Entry {
+	out := make([]Entry, 0, len(list))
+	for _, b := range list {
 		out = append(out, entry(b))
 	}
 	return out
@@ -64,7 +83,7 @@ func Entries(lib *runtime.Library) []Entry {
 
 func entry(b *runtime.Builtin) Entry {
 	e := Entry{
-		Name: b.Name, Module: module(b.Name), Signature: Signature(b), Doc: b.Doc, Long: b.Long, Kind: b.Purity.String(),
+		Name: b.Name, Module: module(b.Name), Signature: Signature(b), Lua: LuaSignature(b), Doc: b.Doc, Long: b.Long, Kind: b.Purity.String(),
 		Params: make([]Param, 0, len(b.Params)), Result: b.Result, Since: b.Since, Repeat: b.Repeat,
 		Examples: make([]Example, 0, len(b.Examples)),
 	}

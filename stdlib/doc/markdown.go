@@ -10,30 +10,58 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Markdown writes the whole reference: a part for each module, a heading for
-// each built-in.
-func Markdown(w io.Writer, lib *runtime.Library) error {
+// Markdown writes the reference of what a name stands for, the whole one if it
+// is empty: a part for each module, a heading for each built-in.
+func (r *Reader) Markdown(w io.Writer, name string) error {
+	list, err := r.choose(name)
+	if err != nil {
+		return err
+	}
 	out := bufio.NewWriter(w)
-	fmt.Fprint(out, "# Built-ins\n")
-	for _, m := range modules(lib.All()) {
-		if m == "" {
+	if len(list) == 0 {
+		text, _ := Topic(name)
+		out.WriteString(text)
+		return flush(out)
+	}
+	title := "Built-ins"
+	if name != "" {
+		title = name
+	}
+	fmt.Fprintf(out, "# %s\n", title)
+	for _, m := range modules(list) {
+		of := r.of(list, m)
+		switch {
+		case len(of) == 0 || name != "":
+		case m == "":
 			fmt.Fprint(out, "\n## Everywhere\n")
-		} else {
+		default:
 			fmt.Fprintf(out, "\n## %s\n", m)
 		}
-		for _, b := range lib.All() {
-			if module(b.Name) == m {
-				markdownOne(out, b)
-			}
+		for _, b := range of {
+			r.markdownOne(out, b)
 		}
 	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("write reference: %w", err)
+	if name == "" {
+		for _, topic := range Topics() {
+			text, _ := Topic(topic)
+			// Its headings move below those of the reference.
+			fmt.Fprintf(out, "\n#%s", strings.ReplaceAll(text, "\n#", "\n##"))
+		}
 	}
-	return nil
+	return flush(out)
 }
 
-func markdownOne(w io.Writer, b *runtime.Builtin) {
+// of are those of a list that belong to a module.
+func (r *Reader) of(list []*runtime.Builtin, m string) (out []*runtime.Builtin) {
+	for _, b := range list {
+		if module(b.Name) == m {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (r *Reader) markdownOne(w io.Writer, b *runtime.Builtin) {
 	fmt.Fprintf(w, "\n### %s\n\n```python\n%s\n```\n\n%s\n", b.Name, Signature(b), b.Doc)
 	if b.Long != "" {
 		fmt.Fprintf(w, "\n%s\n", b.Long)
@@ -93,12 +121,29 @@ func code(s string) string {
 // cell escapes what would end a cell of a table.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-// JSON writes the whole reference as an array of Entries, indented.
-func JSON(w io.Writer, lib *runtime.Library) error {
+// JSON writes the Entries that a name stands for, all if it is empty, as an
+// indented array; a topic as an object with its name and text.
+func (r *Reader) JSON(w io.Writer, name string) error {
+	list, err := r.choose(name)
+	if err != nil {
+		return err
+	}
+	var v any = entries(list)
+	if len(list) == 0 {
+		text, _ := Topic(name)
+		v = struct {
+			Topic string `json:"topic"`
+			Text  string `json:"text"`
+		}{name, text}
+	}
+	return writeJSON(w, v)
+}
+
+func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(Entries(lib)); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("write reference: %w", err)
 	}
 	return nil

@@ -13,7 +13,7 @@ var topics embed.FS
 // of that name.
 func Topic(name string) (string, bool) {
 	text, err := topics.ReadFile("topics/" + name + ".md")
-	return string(text), err == nil
+	return strings.Replace(string(text), "{{fields of the event}}\n", fieldTable(), 1), err == nil
 }
 
 // Topics returns the names of all topics, sorted.
