@@ -168,7 +168,7 @@ func (b *Breaker) keep(s Switch) {
 		}
 		var theirs *Switch
 		ours, err := b.change(b.done, s.Rule, "off."+s.Run, func(old *Switch) (*Switch, bool) {
-			if theirs = nil; old != nil && old.holds(s.Digest) && old.Run != s.Run {
+			if theirs = nil; old != nil && old.holds(s.Digest) && *old != s {
 				theirs = old
 			}
 			return &s, theirs == nil
