@@ -85,11 +85,28 @@ func Encode(b []byte, v Value) []byte {
 		b = binary.AppendVarint(append(b, tagFunc), int64(v.Index))
 		b = AppendString(b, v.Name)
 		b = AppendPosition(b, v.Pos)
-		return binary.AppendVarint(b, int64(v.Arity))
+		return binary.AppendVarint(b, packArity(v))
 	case Regexp:
 		return AppendString(append(b, tagRegexp), v.Pattern)
 	}
 	return append(b, tagNil)
+}
+
+// packArity makes one number of Arity and Required; without Required, which
+// journals of old lack, it is the Arity.
+func packArity(f Func) int64 {
+	if f.Required <= 0 || f.Arity >= 1<<12-1 {
+		return int64(f.Arity)
+	}
+	return int64(f.Required)<<12 | int64(f.Arity+1)
+}
+
+// unpackArity is its inverse.
+func unpackArity(n int64) (arity, required int) {
+	if n < 1<<12 {
+		return int(n), 0
+	}
+	return int(n&(1<<12-1)) - 1, int(n >> 12)
 }
 
 // AppendString appends a length and the bytes.
@@ -289,7 +306,9 @@ func (d *Decoder) value(depth int) Value {
 		}
 		return s
 	case tagFunc:
-		return Func{int(d.Varint()), d.String(), d.Position(), int(d.Varint())}
+		f := Func{Index: int(d.Varint()), Name: d.String(), Pos: d.Position()}
+		f.Arity, f.Required = unpackArity(d.Varint())
+		return f
 	case tagRegexp:
 		return Regexp{d.String()}
 	default:

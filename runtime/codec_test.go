@@ -18,6 +18,7 @@ func everything() runtime.Value {
 		"list", runtime.List{int64(1), runtime.List{}, runtime.NewDict("k", "v")}, "json", runtime.JSON(`{"a":[1]}`),
 		"secret", runtime.Secret{Parts: []runtime.SecretPart{{Text: "Bearer "}, {Name: "TOKEN"}}},
 		"func", runtime.Func{Index: 3, Name: "f", Pos: runtime.Position{Path: "a.star", Line: 2, Col: 1}, Arity: -1},
+		"func of two", runtime.Func{Name: "g", Arity: 3, Required: 2}, "func of the rest", runtime.Func{Name: "h", Arity: -1, Required: 1},
 		"regexp", runtime.Regexp{Pattern: "a+"},
 	)
 }

@@ -141,6 +141,8 @@ type Func struct {
 	Name  string
 	Pos   Position
 	Arity int // number of positional parameters it accepts; -1 if any
+	// Required is how many of them must be given, as far as the language tells.
+	Required int
 }
 
 // Regexp is an RE2 pattern made by re.compile.

@@ -150,6 +150,10 @@ func (c *compiler) handler(r *Rule) int {
 	if f.Arity == 0 {
 		c.fail("fn", "write def "+f.Name+"(e):", "%s: %s takes no argument, but a handler is given the event", c.reg.Name, f.Name)
 	}
+	if f.Required > 1 {
+		c.fail("fn", "give the others a default, or bind them: lambda e: "+f.Name+"(e, …)",
+			"%s: %s needs %d arguments, but a handler is given the event alone", c.reg.Name, f.Name, f.Required)
+	}
 	if identifier.MatchString(f.Name) && f.Name != "lambda" {
 		r.function = f.Name
 	}

@@ -191,6 +191,24 @@ func arity(fn *starlark.Function) int {
 	return n
 }
 
+// required counts the positional parameters without a default. What takes the
+// rest of the arguments comes last.
+func required(fn *starlark.Function) (n int) {
+	positional := fn.NumParams() - fn.NumKwonlyParams()
+	if fn.HasVarargs() {
+		positional--
+	}
+	if fn.HasKwargs() {
+		positional--
+	}
+	for i := range positional {
+		if fn.ParamDefault(i) == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // answer converts what the function returned. The result of an effect is no
 // answer, whether it is there already or not.
 func (p *pass) answer(v starlark.Value) (runtime.Value, bool, error) {
@@ -331,5 +349,5 @@ func (p *pass) funcOf(fn *starlark.Function) (runtime.Value, error) {
 			Hint: "use a function that is defined at the top level of a file",
 		}
 	}
-	return runtime.Func{Index: i, Name: fn.Name(), Pos: position(fn.Position()), Arity: arity(fn)}, nil
+	return runtime.Func{Index: i, Name: fn.Name(), Pos: position(fn.Position()), Arity: arity(fn), Required: required(fn)}, nil
 }
