@@ -114,7 +114,7 @@ func (lx *lexer) next() bool {
 	if lx.i >= len(lx.text) {
 		return false
 	}
-	c, start := lx.text[lx.i], lx.i
+	c, start, line, bol := lx.text[lx.i], lx.i, lx.line, lx.bol
 	switch {
 	case c == '\n':
 		lx.i++
@@ -145,8 +145,6 @@ func (lx *lexer) next() bool {
 			}
 		}
 	}
-	line := lx.line - strings.Count(lx.text[start:lx.i], "\n")
-	bol := strings.LastIndexByte(lx.text[:start], '\n') + 1
 	lx.tokens = append(lx.tokens, token{lx.text[start:lx.i], line, start - bol + 1, lx.fresh})
 	lx.fresh = false
 	return true
