@@ -32,6 +32,7 @@ import (
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/explain"
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/engine/queue"
@@ -98,6 +99,9 @@ type Engine struct {
 	self     atomic.Pointer[slackapi.Identity]
 	started  chan struct{}
 	close    sync.Once
+	// recent are the latest events, explainer says what the rules make of one.
+	recent    *explain.Ring
+	explainer *explain.Explainer
 }
 
 // New opens the store, starts the pool and opens the listening sockets. Nothing
@@ -134,6 +138,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
 	})
+	e.prepareExplain()
 	if err := e.listen(); err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ func (e *Engine) listen() error {
 		return fmt.Errorf("listen on %s: %w", c.Admin, err)
 	}
 	e.mount()
+	e.mountExplain()
 	return nil
 }
 

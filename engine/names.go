@@ -105,6 +105,7 @@ func (n *names) forget(e *event.Event) {
 // observe implements dispatch.Options.Observe: what Slack says has changed is
 // looked up again when it is needed.
 func (e *Engine) observe(ev *event.Event) {
+	e.recent.Add(ev)
 	e.known.forget(ev)
 	e.slack.Observe(ev)
 }

@@ -8,12 +8,6 @@ import (
 	"github.com/starling-rules/starling/engine/payload"
 )
 
-// stateOf is the state of one element: plain is what a person chose (a text,
-// an option's value, a list of them), or nil for what it begins with.
-func (w *World) stateOf(el Block, plain any) Block {
-	return payload.ElementState(el, plain, w.picker())
-}
-
 // picker knows the options that external selects were offered.
 func (w *World) picker() payload.Picker {
 	return payload.Picker{
