@@ -96,6 +96,10 @@ type Call struct {
 	Extra []Value
 	// RunID names the run, for log lines and idempotency keys.
 	RunID string
+	// Lane, if not empty, names what the call belongs to, such as a
+	// conversation: calls of one lane start in the order of Pool.Run and
+	// Queuer.Queue, also in a pool that takes up others out of order.
+	Lane string
 	// Now is the start of the run, Seed its randomness; both are recorded with
 	// the run so that each pass sees the same.
 	Now  time.Time
@@ -169,7 +173,7 @@ type Pool interface {
 	Load(ctx context.Context, b *Bundle) (*Manifest, error)
 	// Run makes one pass. A script's own faults are in Reply.Err; the error
 	// is for what is no fault of the script (ErrClosed, ErrUnknownScript, ctx).
-	// Passes are started in the order of the calls.
+	// Passes are started in the order of the calls; see Call.Lane.
 	Run(ctx context.Context, c *Call) (*Reply, error)
 	// Forget drops a version; passes under way finish.
 	Forget(d Digest)
@@ -196,6 +200,11 @@ type PoolStats struct {
 	Killed   uint64 // of them killed for a limit
 	Died     uint64 // of them died by themselves
 	Recycled uint64 // of them retired for their age or memory
+	// Ahead counts passes that were given to a worker behind others; TakenBack
+	// those of them that it gave back because what was before them took long.
+	Ahead, TakenBack uint64
+	// Slowed is the number of scripts that run at low priority for now.
+	Slowed int
 }
 
 // Language compiles bundles of one language. Safe for concurrent use.
