@@ -14,8 +14,8 @@ func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		{
 			Name: "config", Doc: "The script's part of `rules_config`, a dict.",
-			Long: "Empty if the configuration has none for this script. " +
-				"It is a value, not a function: the binding takes it from the run's Context.Config.",
+			Long: "Empty if the configuration has none for this script. It is a value, not a function. " +
+				"`starling docs configuration` tells of the file.",
 			Result: "dict", Purity: runtime.Constant, Since: declare.Since, Value: &runtime.Dict{},
 			Examples: []runtime.Example{{Star: `config.get("channel", "#general")`, Lua: `config.channel or "#general"`, Want: `"#general"`}},
 		},

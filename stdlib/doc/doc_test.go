@@ -72,6 +72,8 @@ func TestGoldens(t *testing.T) {
 		"small_all.txt":   text(small(t), ""),
 		"small.md":        func(w io.Writer) error { return errors.Join(in.Markdown(w, "post"), in.Markdown(w, "set")) },
 		"small.json":      func(w io.Writer) error { return in.JSON(w, "") },
+		"small_types.lua": in.LuaTypes,
+		"small_types.pyi": in.StarTypes,
 		"small_lua.txt":   func(w io.Writer) error { return errors.Join(lua.Text(w, "post"), lua.Text(w, "set.union")) },
 		"on_message.txt":  text(lib, "on.message"),
 		"kv_get.txt":      text(lib, "kv.get"),

@@ -98,7 +98,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.versionCommand(), c.workerCommand(),
-		c.fmtCommand(),
+		c.fmtCommand(), c.typesCommand(),
 	)
 	c.manners(root)
 	return root
