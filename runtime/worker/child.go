@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/metrics"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,8 +24,8 @@ const afterOwn = 5 * time.Millisecond
 const serverFD = 3
 
 // Main is what a worker does from start to end: it takes requests on file
-// descriptor 3 and answers each before it reads the next. It returns the exit
-// code, once the server has gone or closed the socket.
+// descriptor 3, one after the other, and answers them in order. It returns the
+// exit code, once the server has gone or closed the socket.
 func Main(langs ...runtime.Language) int {
 	if err := serve(serverFD, langs); err != nil {
 		fmt.Fprintln(os.Stderr, "starling worker:", err)
@@ -44,8 +45,9 @@ func serve(fd int, langs []runtime.Language) error {
 	go exitWithServer(fd)
 
 	c := &child{sock: sock(fd), exec: runtime.NewExecutor(langs...)}
-	c.in = newFrameReader(c.sock, maxRequest)
-	c.heap[0].Name = "/memory/classes/heap/objects:bytes"
+	c.in = newFrameReader(c.sock, maxRequest, childBuffer)
+	c.flusher = stopped(c.flushLate)
+	c.sample[0].Name = "/memory/classes/heap/objects:bytes"
 	typ, payload, err := c.in.next()
 	if err != nil {
 		return endOfServer(err)
@@ -56,6 +58,11 @@ func serve(fd int, langs []runtime.Language) error {
 	h, err := decodeHello(payload)
 	if err != nil {
 		return fmt.Errorf("read hello: %w", err)
+	}
+	if h.Track {
+		if c.track, err = openTrack(fd + 1); err != nil {
+			return err
+		}
 	}
 	if c.space, err = confine(fd, h); err != nil {
 		return err
@@ -91,6 +98,14 @@ func (s sock) Read(b []byte) (int, error) {
 	}
 }
 
+// impatient is a sock whose reads do not wait.
+type impatient sock
+
+func (s impatient) Read(b []byte) (int, error) {
+	n, _, err := syscall.Recvfrom(int(s), b, syscall.MSG_DONTWAIT)
+	return max(n, 0), err
+}
+
 func (s sock) Write(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
@@ -106,19 +121,42 @@ func (s sock) Write(b []byte) (int, error) {
 	return done, nil
 }
 
-// child is the state of a worker process; one goroutine uses it.
+// child is the state of a worker process; one goroutine uses it, but for out.
 type child struct {
-	sock  sock
-	in    *frameReader
-	out   []byte
-	exec  *runtime.Executor
-	space space
-	heap  [1]metrics.Sample
+	sock    sock
+	in      *frameReader
+	exec    *runtime.Executor
+	space   space
+	track   *track
+	slow    bool
+	request uint64 // the number of the request that was read last
+	skip    uint64 // requests up to here are not wanted any more
+	sample  [1]metrics.Sample
+	heap    int64 // when it was measured last
+
+	mu      sync.Mutex // over out and failed: the flusher's timer has its own goroutine
+	out     []byte     // answers that are not sent
+	start   int        // of the answer that is being made
+	failed  error      // of the flusher
+	flusher *time.Timer
+	late    bool // the flusher's timer runs
 }
 
-// loop answers until the server goes. The answer of a request is written
-// before the next request is looked at, though that costs a system call each:
-// only so the oldest unanswered one is to blame when the worker is killed.
+const (
+	// childBuffer holds all that is written to a worker ahead, and a cancel.
+	childBuffer = bytesAhead + 8<<10
+	// flushAfter is how long an answer waits at most for those behind it.
+	flushAfter = time.Millisecond
+	// flushAt is how many bytes wait at most.
+	flushAt = 64 << 10
+	// longPass is a pass after which the server may have taken back others.
+	longPass = stallAfter / 2
+)
+
+// loop answers until the server goes. While whole requests wait, answers are
+// kept and go together, for at most flushAfter: the track tells the server
+// meanwhile what this worker is at. Without a track each goes at once, so that
+// the oldest unanswered request is what it is at.
 func (c *child) loop() error {
 	for {
 		typ, payload, err := c.in.next()
@@ -126,105 +164,192 @@ func (c *child) loop() error {
 			return err
 		}
 		switch typ {
-		case frameRun:
-			c.run(payload)
-		case frameLoad, framePreload:
-			c.load(typ, payload)
+		case frameRun, frameLoad, framePreload:
+			c.request++
+			if c.request <= c.skip {
+				break
+			}
+			if err := c.serve(typ, payload); err != nil {
+				return err
+			}
 		case frameForget:
 			var d runtime.Digest
 			copy(d[:], payload)
 			c.exec.Forget(d)
-			continue
+		case frameSlow:
+			c.slow = true
+			giveWay()
+		case frameCancel:
+			c.cancel(payload)
 		default:
 			return fmt.Errorf("%w: type %q", errFrame, typ)
 		}
-		if _, err := c.sock.Write(endFrame(c.out, 0)); err != nil {
-			return err
-		}
-		if cap(c.out) > 64<<10 {
-			c.out = nil
+		if !c.in.whole() {
+			if err := c.flush(); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// begin starts the answer, with the heap size that every answer carries.
+// serve makes the answer of a request, and sends it unless others wait.
+func (c *child) serve(typ byte, payload []byte) error {
+	began := time.Now()
+	c.track.begin(c.request, began)
+	var answer func()
+	if typ == frameRun {
+		answer = c.run(payload, began)
+	} else {
+		answer = c.load(typ, payload)
+	}
+	if time.Since(began) > longPass {
+		c.in.poll(impatient(c.sock))
+		c.in.find(func(typ byte, payload []byte) {
+			if typ == frameCancel {
+				c.cancel(payload)
+			}
+		})
+	}
+	if !c.in.whole() || c.request%16 == 0 {
+		metrics.Read(c.sample[:])
+		c.heap = int64(c.sample[0].Value.Uint64())
+	}
+	c.mu.Lock()
+	c.start = len(c.out)
+	answer()
+	endFrame(c.out[c.start:], 0)
+	enough := c.track == nil || len(c.out) >= flushAt || time.Since(began) > flushAfter
+	if !enough && !c.late {
+		c.late = true
+		c.flusher.Reset(flushAfter)
+	}
+	c.mu.Unlock()
+	if enough {
+		return c.flush()
+	}
+	return nil
+}
+
+func (c *child) cancel(payload []byte) {
+	if upTo, n := binary.Uvarint(payload); n > 0 {
+		c.skip = max(c.skip, upTo)
+	}
+}
+
+// flush sends the answers that wait.
+func (c *child) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.late {
+		c.late = false
+		c.flusher.Stop()
+	}
+	c.send()
+	return c.failed
+}
+
+// flushLate sends what has waited long enough, whatever a pass does meanwhile.
+func (c *child) flushLate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = false
+	c.send()
+}
+
+func (c *child) send() {
+	if len(c.out) == 0 || c.failed != nil {
+		return
+	}
+	_, c.failed = c.sock.Write(c.out)
+	if c.out = c.out[:0]; cap(c.out) > 2*flushAt {
+		c.out = nil
+	}
+}
+
+// begin starts the answer over, with the number and heap size that each carries.
 func (c *child) begin(typ byte) {
-	metrics.Read(c.heap[:])
-	c.out = binary.AppendVarint(beginFrame(c.out[:0], typ), int64(c.heap[0].Value.Uint64()))
+	c.out = beginFrame(c.out[:c.start], typ)
+	c.out = binary.AppendVarint(binary.AppendUvarint(c.out, c.request), c.heap)
 }
 
-func (c *child) refuse(err error) {
-	c.begin(frameRefused)
-	msg := err.Error()
-	c.out = append(c.out, msg[:min(len(msg), 1000)]...)
+// tooLong reports whether the answer is more than the server would take.
+func (c *child) tooLong() bool { return len(c.out)-c.start > maxAnswer }
+
+func (c *child) refuse(err error) func() {
+	return func() {
+		c.begin(frameRefused)
+		msg := err.Error()
+		c.out = append(c.out, msg[:min(len(msg), 1000)]...)
+	}
 }
 
-func (c *child) run(payload []byte) {
+// run makes a pass, and returns what writes its answer.
+func (c *child) run(payload []byte, began time.Time) func() {
 	call, err := runtime.DecodeCall(payload)
 	if err != nil {
-		c.refuse(fmt.Errorf("decode call: %w", err))
-		return
+		return c.refuse(fmt.Errorf("decode call: %w", err))
 	}
 	c.space.tighten(call.Limits.Memory)
 	defer c.space.loosen()
-	start := time.Now()
-	ctx, cancel := withDeadline(call.Limits.Deadline + afterOwn)
+	ctx, cancel := withDeadline(call.Limits.Deadline+afterOwn, !c.slow)
 	defer cancel()
 	reply, err := c.exec.Run(ctx, call)
 	switch {
 	case err != nil:
-		c.refuse(err)
-		return
+		return c.refuse(err)
 	case reply == nil:
-		c.refuse(errors.New("the language gave no reply"))
-		return
+		return c.refuse(errors.New("the language gave no reply"))
 	}
 	if reply.Took == 0 {
-		reply.Took = time.Since(start)
+		reply.Took = time.Since(began)
 	}
 	if e := oversize(reply); e != nil {
 		reply = &runtime.Reply{Status: runtime.Failed, Err: e, Steps: reply.Steps, Took: reply.Took}
 	}
-	c.begin(frameReply)
-	c.out = runtime.AppendReply(c.out, reply)
-	if len(c.out) > maxAnswer {
+	return func() {
 		c.begin(frameReply)
-		c.out = runtime.AppendReply(c.out, &runtime.Reply{
-			Status: runtime.Failed, Err: tooLarge("effects, logs and answer of the pass"), Steps: reply.Steps, Took: reply.Took,
-		})
+		c.out = runtime.AppendReply(c.out, reply)
+		if c.tooLong() {
+			c.begin(frameReply)
+			c.out = runtime.AppendReply(c.out, &runtime.Reply{
+				Status: runtime.Failed, Err: tooLarge("effects, logs and answer of the pass"), Steps: reply.Steps, Took: reply.Took,
+			})
+		}
 	}
 }
 
-func (c *child) load(typ byte, payload []byte) {
+// load compiles a bundle, and returns what writes the answer.
+func (c *child) load(typ byte, payload []byte) func() {
 	bundle, lim, err := decodeLoad(payload)
 	if err != nil {
-		c.refuse(fmt.Errorf("decode bundle: %w", err))
-		return
+		return c.refuse(fmt.Errorf("decode bundle: %w", err))
 	}
 	c.space.tighten(lim.Memory)
 	defer c.space.loosen()
-	ctx, cancel := withDeadline(lim.Deadline + afterOwn)
+	ctx, cancel := withDeadline(lim.Deadline+afterOwn, !c.slow)
 	defer cancel()
 	man, err := c.loadModule(ctx, bundle, lim)
-	var errs runtime.Errors
-	switch {
-	case errors.As(err, &errs) && len(errs) > 0:
-		c.begin(frameErrors)
-		c.out = runtime.AppendErrors(c.out, errs)
-	case err != nil:
-		c.refuse(err)
-	case typ == framePreload:
-		c.begin(frameLoaded)
-	default:
-		c.begin(frameManifest)
-		c.out = runtime.AppendManifest(c.out, man)
-	}
-	if len(c.out) > maxAnswer {
-		c.exec.Forget(bundle.Digest)
-		e := tooLarge("registrations and output of the script")
-		e.Pos.Path = bundle.Main
-		c.begin(frameErrors)
-		c.out = runtime.AppendErrors(c.out, runtime.Errors{e})
+	return func() {
+		var errs runtime.Errors
+		switch {
+		case errors.As(err, &errs) && len(errs) > 0:
+			c.begin(frameErrors)
+			c.out = runtime.AppendErrors(c.out, errs)
+		case err != nil:
+			c.refuse(err)()
+		case typ == framePreload:
+			c.begin(frameLoaded)
+		default:
+			c.begin(frameManifest)
+			c.out = runtime.AppendManifest(c.out, man)
+		}
+		if c.tooLong() {
+			c.exec.Forget(bundle.Digest)
+			e := tooLarge("registrations and output of the script")
+			e.Pos.Path = bundle.Main
+			c.begin(frameErrors)
+			c.out = runtime.AppendErrors(c.out, runtime.Errors{e})
+		}
 	}
 }
 

@@ -3,12 +3,13 @@ package worker
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,8 @@ const maxFiles = 32
 
 // confine puts this process under the limits of h. Where the address space
 // cannot be limited it is an error: that is what keeps the server's machine alive.
-// What a container forbids beyond that is left out.
+// What a container forbids beyond that is left out, but for namespaces: who
+// asks for these gets them or an error.
 func confine(fd int, h hello) (space, error) {
 	closeInherited(fd)
 	// The kernel is to pick a worker first. Lowering one's own chances needs no
@@ -39,20 +41,26 @@ func confine(fd int, h hello) (space, error) {
 	if s := uint64(h.CPU.Seconds()); s > 0 {
 		_ = unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: s, Max: s})
 	}
-	// The flag belongs to a thread, and Go has several by now. With cgo (the
-	// race detector) that call is not to be had.
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
-		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	noNewPrivileges()
+	statm, err := os.Open("/proc/self/statm")
+	if err != nil {
+		return space{}, fmt.Errorf("read address space: %w", err)
+	}
+	if h.Namespaces {
+		if err := enterEmptyRoot(); err != nil {
+			return space{}, err
+		}
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return space{}, fmt.Errorf("hide process: %w", err)
 	}
 	debug.SetMemoryLimit(h.Memory * 3 / 8)
-	size, err := addressSpace()
+	s := space{budget: h.Memory, statm: statm}
+	size, err := s.size()
 	if err != nil {
 		return space{}, err
 	}
-	s := space{budget: h.Memory, wall: size + uint64(h.Memory)}
+	s.wall = size + uint64(h.Memory)
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: s.wall, Max: s.wall}); err != nil {
 		return space{}, fmt.Errorf("limit address space: %w", err)
 	}
@@ -63,6 +71,7 @@ func confine(fd int, h hello) (space, error) {
 // over pages reserved before, which the kernel does not charge there. An
 // absolute limit would not do either: interpreters reserve gigabytes that they never touch.
 type space struct {
+	statm     *os.File // open, because an empty root has no /proc
 	budget    int64
 	wall      uint64
 	tightened bool
@@ -73,7 +82,7 @@ func (s *space) tighten(memory int64) {
 	if memory <= 0 || memory >= s.budget {
 		return
 	}
-	if size, err := addressSpace(); err == nil {
+	if size, err := s.size(); err == nil {
 		limit := min(s.wall, size+uint64(memory))
 		s.tightened = unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: limit, Max: s.wall}) == nil
 	}
@@ -87,13 +96,14 @@ func (s *space) loosen() {
 	}
 }
 
-// addressSpace returns the bytes mapped by this process.
-func addressSpace() (uint64, error) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
+// size returns the bytes mapped by this process.
+func (s *space) size() (uint64, error) {
+	var room [128]byte
+	n, err := s.statm.ReadAt(room[:], 0)
+	if err != nil && err != io.EOF {
 		return 0, fmt.Errorf("read address space: %w", err)
 	}
-	word, _, _ := bytes.Cut(text, []byte{' '})
+	word, _, _ := bytes.Cut(room[:n], []byte{' '})
 	pages, err := strconv.ParseUint(string(word), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("read address space: %w", err)
@@ -162,11 +172,66 @@ func exitWithServer(fd int) {
 	}
 }
 
+// noNewPrivileges gives up what set-user-id programs could give. The flag
+// belongs to a thread, and Go has several by now.
+func noNewPrivileges() {
+	if everyThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0) != nil {
+		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+}
+
+// giveWay lowers the priority of this process, for good. Niceness belongs to a
+// thread; new threads take it from the one that starts them.
+func giveWay() {
+	if everyThread(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, slowNice, 0) == nil {
+		return
+	}
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, slowNice)
+		}
+	}
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, slowNice)
+}
+
+// endedByKill reports whether a child, of which the server has just lost sight,
+// was ended by SIGKILL. The server has not sent one yet, so somebody else has:
+// an operator, or the kernel for want of memory. The process is not reaped. One
+// that goes on living is not waited for: it hung up by itself.
+func endedByKill(pid int) bool {
+	for range 20 {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err != nil && err != unix.EINTR {
+			return false
+		}
+		if err == nil && info.Signo == int32(unix.SIGCHLD) {
+			const killed = 2 // CLD_KILLED
+			return info.Code == killed && childStatus(&info) == int32(unix.SIGKILL)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
+// childStatus is si_status, which follows si_pid and si_uid.
+func childStatus(info *unix.Siginfo) int32 {
+	// si_signo, si_errno, si_code, padding to a word; then pid, uid, status.
+	const at = (12+unsafe.Sizeof(uintptr(0))-1)/unsafe.Sizeof(uintptr(0))*unsafe.Sizeof(uintptr(0)) + 8
+	return *(*int32)(unsafe.Add(unsafe.Pointer(info), at))
+}
+
 // HardenServer protects the server's process, and its workers from what the
 // server holds: other processes of the user can neither trace it nor read its
-// memory and environment, and descriptors that it inherited are not passed on.
-// A server calls it once, before it starts anything.
+// memory and environment, a crash leaves no core with secrets in it, nothing
+// that it starts gains privileges, and descriptors that it inherited are not
+// passed on. A server calls it once, before it starts anything.
 func HardenServer() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("limit core size: %w", err)
+	}
+	noNewPrivileges()
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("hide process: %w", err)
 	}

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"errors"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -18,9 +19,26 @@ const selfExe = "/proc/self/exe"
 // confine has no walls to offer on this system: the deadline holds, the
 // memory limit is a wish.
 func confine(_ int, h hello) (space, error) {
+	if h.Namespaces {
+		return space{}, errNoNamespaces
+	}
 	debug.SetMemoryLimit(h.Memory * 3 / 8)
 	return space{}, nil
 }
+
+// attributes are those of a worker's process.
+func attributes(bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// explainNamespaces says why there are none.
+func explainNamespaces(error) error { return errNoNamespaces }
+
+var errNoNamespaces = errors.New("workers in namespaces of their own need Linux: use sandbox: default")
+
+// giveWay lowers the priority of this process.
+func giveWay() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, slowNice) }
+
+// endedByKill cannot be told here.
+func endedByKill(int) bool { return false }
 
 type space struct{}
 

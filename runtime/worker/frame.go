@@ -11,14 +11,17 @@ import (
 )
 
 // A frame is the length of its payload (4 bytes, little endian), a type byte
-// and the payload. Every frame of the server but hello and forget has exactly
-// one answer, in order.
+// and the payload. Every frame of the server but hello, forget, slow and cancel
+// is a request and has exactly one answer, in order, that carries its number;
+// but requests that cancel names need not have one.
 const (
 	frameHello   byte = 'H' // hello: answered by frameReady
 	frameLoad    byte = 'L' // limits, bundle: answered by frameManifest, frameErrors or frameRefused
 	framePreload byte = 'P' // the same before a run: answered by frameLoaded, frameErrors or frameRefused
 	frameRun     byte = 'R' // call: answered by frameReply or frameRefused
 	frameForget  byte = 'F' // digest: no answer
+	frameSlow    byte = 'N' // nothing: give way to other processes from now on
+	frameCancel  byte = 'C' // number: skip the requests up to it that have not begun
 
 	frameReady    byte = 'r'
 	frameManifest byte = 'm'
@@ -36,7 +39,7 @@ const (
 	// maxRequest bounds what a worker is sent: mostly recorded results.
 	maxRequest = 32 << 20
 	// protocol is refused by a worker of another build.
-	protocol = "starling-worker-1/" + runtime.CompilerVersion
+	protocol = "starling-worker-2/" + runtime.CompilerVersion
 )
 
 // beginFrame appends the head of a frame, endFrame fills in its length.
@@ -55,8 +58,36 @@ type frameReader struct {
 	r, w int // buf[r:w] is not consumed
 }
 
-func newFrameReader(src io.Reader, limit int) *frameReader {
-	return &frameReader{src: src, max: limit, buf: make([]byte, 32<<10)}
+func newFrameReader(src io.Reader, limit, buffer int) *frameReader {
+	return &frameReader{src: src, max: limit, buf: make([]byte, buffer)}
+}
+
+// whole reports whether next has a whole frame without reading.
+func (f *frameReader) whole() bool {
+	return f.w-f.r >= headLen && uint64(f.w-f.r-headLen) >= uint64(binary.LittleEndian.Uint32(f.buf[f.r:]))
+}
+
+// poll reads once from the given source, if there is room.
+func (f *frameReader) poll(src io.Reader) {
+	f.w = copy(f.buf, f.buf[f.r:f.w])
+	f.r = 0
+	if f.w < len(f.buf) {
+		n, _ := src.Read(f.buf[f.w:])
+		f.w += max(n, 0)
+	}
+}
+
+// find calls f for the whole frames that wait, in order.
+func (f *frameReader) find(see func(typ byte, payload []byte)) {
+	for at := f.r; f.w-at >= headLen; {
+		n := uint64(binary.LittleEndian.Uint32(f.buf[at:]))
+		if uint64(f.w-at-headLen) < n {
+			return
+		}
+		end := at + headLen + int(n)
+		see(f.buf[at+4], f.buf[at+headLen:end])
+		at = end
+	}
 }
 
 // errFrame marks a frame that breaks the protocol.
@@ -114,13 +145,17 @@ func unexpected(err error) error {
 type hello struct {
 	Memory int64         // bytes that the address space may grow by
 	CPU    time.Duration // processor time of its whole life
+	// Namespaces: it was started in namespaces of its own, and has an empty
+	// root to make. Track: it has a track, as the descriptor after the socket.
+	Namespaces, Track bool
 }
 
 func (h hello) append(b []byte) []byte {
 	start := len(b)
 	b = runtime.AppendString(beginFrame(b, frameHello), protocol)
 	b = binary.AppendVarint(b, h.Memory)
-	return endFrame(binary.AppendVarint(b, int64(h.CPU)), start)
+	b = binary.AppendVarint(b, int64(h.CPU))
+	return endFrame(append(b, flag(h.Namespaces), flag(h.Track)), start)
 }
 
 func decodeHello(payload []byte) (hello, error) {
@@ -128,8 +163,15 @@ func decodeHello(payload []byte) (hello, error) {
 	if v := d.String(); v != protocol && d.Err() == nil {
 		return hello{}, fmt.Errorf("server and worker are of different builds: %.64q and %q", v, protocol)
 	}
-	h := hello{Memory: d.Varint(), CPU: time.Duration(d.Varint())}
+	h := hello{Memory: d.Varint(), CPU: time.Duration(d.Varint()), Namespaces: d.Byte() == 1, Track: d.Byte() == 1}
 	return h, d.Finish()
+}
+
+func flag(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
 }
 
 // appendLoad appends a frameLoad or framePreload.
@@ -159,8 +201,16 @@ func appendForget(b []byte, d runtime.Digest) []byte {
 	return endFrame(append(beginFrame(b, frameForget), d[:]...), start)
 }
 
+func appendSlow(b []byte) []byte { return endFrame(beginFrame(b, frameSlow), len(b)) }
+
+func appendCancel(b []byte, upTo uint64) []byte {
+	start := len(b)
+	return endFrame(binary.AppendUvarint(beginFrame(b, frameCancel), upTo), start)
+}
+
 // answer is what a worker says to one request.
 type answer struct {
+	number   uint64
 	heap     int64 // bytes in use after it
 	manifest *runtime.Manifest
 	errs     runtime.Errors
@@ -170,11 +220,15 @@ type answer struct {
 
 // decodeAnswer reads an answer. An error means that the worker cannot be trusted any more.
 func decodeAnswer(typ byte, payload []byte) (answer, error) {
-	heap, k := binary.Varint(payload)
+	number, n := binary.Uvarint(payload)
+	if n <= 0 {
+		return answer{}, fmt.Errorf("%w: no number", errFrame)
+	}
+	heap, k := binary.Varint(payload[n:])
 	if k <= 0 || heap < 0 {
 		return answer{}, fmt.Errorf("%w: no heap size", errFrame)
 	}
-	a, body := answer{heap: heap}, payload[k:]
+	a, body := answer{number: number, heap: heap}, payload[n+k:]
 	var err error
 	switch typ {
 	case frameManifest:

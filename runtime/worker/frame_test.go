@@ -27,7 +27,7 @@ func TestFramesSurviveAnyCutting(t *testing.T) {
 		"one byte": iotest.OneByteReader(bytes.NewReader(stream)),
 		"halves":   iotest.HalfReader(bytes.NewReader(stream)),
 	} {
-		f := newFrameReader(src, 1<<20)
+		f := newFrameReader(src, 1<<20, 1<<10)
 		want := []byte{frameHello, frameLoad, frameRun, frameForget}
 		for i, w := range want {
 			typ, payload, err := f.next()
@@ -60,7 +60,7 @@ func TestFramesSurviveAnyCutting(t *testing.T) {
 func TestFrameBounds(t *testing.T) {
 	t.Parallel()
 	read := func(s string) error {
-		_, _, err := newFrameReader(strings.NewReader(s), 10).next()
+		_, _, err := newFrameReader(strings.NewReader(s), 10, 1<<10).next()
 		return err
 	}
 	if err := read("\x0b\x00\x00\x00pxxxxxxxxxxx"); !errors.Is(err, errFrame) {
@@ -77,7 +77,7 @@ func TestFrameBounds(t *testing.T) {
 func TestHelloOfAnotherBuildIsRefused(t *testing.T) {
 	t.Parallel()
 	payload := runtime.AppendString(nil, "starling-worker-0")
-	if _, err := decodeHello(append(payload, 0, 0)); err == nil || !strings.Contains(err.Error(), "different builds") {
+	if _, err := decodeHello(append(payload, 0, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "different builds") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -133,7 +133,7 @@ func bundleOf(path, text string) *runtime.Bundle {
 // protocol: nothing may panic, and no frame beyond the bound may be taken.
 func FuzzAnswers(f *testing.F) {
 	add := func(typ byte, body []byte) {
-		b := append(beginFrame(nil, typ), 2) // a heap of one byte
+		b := append(beginFrame(nil, typ), 1, 2) // number and heap of a byte each
 		f.Add(endFrame(append(b, body...), 0))
 	}
 	pos := runtime.Position{Path: "a.star", Line: 3, Col: 4}
@@ -156,7 +156,7 @@ func FuzzAnswers(f *testing.F) {
 	add(frameRefused, []byte("no"))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		r := newFrameReader(bytes.NewReader(stream), 1<<16)
+		r := newFrameReader(bytes.NewReader(stream), 1<<16, 1<<10)
 		for {
 			typ, payload, err := r.next()
 			if err != nil {
@@ -191,7 +191,7 @@ func FuzzRequests(f *testing.F) {
 	f.Add(appendRun(nil, &runtime.Call{Script: b.Digest, Input: []byte("i"), Results: []runtime.StepResult{{Hash: 1, Value: "v", Err: "e"}}}))
 	f.Add(hello{Memory: 1}.append(nil))
 	f.Fuzz(func(_ *testing.T, stream []byte) {
-		r := newFrameReader(bytes.NewReader(stream), 1<<16)
+		r := newFrameReader(bytes.NewReader(stream), 1<<16, 1<<10)
 		for {
 			typ, payload, err := r.next()
 			if err != nil {

@@ -52,21 +52,23 @@ func TestPanicOfALanguageLeavesTheWorker(t *testing.T) {
 
 func TestGarbageEndsTheWorkerAndThePass(t *testing.T) {
 	t.Parallel()
-	reply := func(r runtime.Reply) string { return string(runtime.AppendReply([]byte{0}, &r)) }
+	reply := func(r runtime.Reply) string { return string(runtime.AppendReply([]byte{2, 0}, &r)) }
 	post := runtime.Effect{Step: 1, Kind: "post"}
 	for name, bytes := range map[string]string{
 		"noise":               "GET / HTTP/1.1\r\n\r\n",
 		"huge length":         "\xff\xff\xff\xffp",
-		"unknown type":        frame('?', "\x00"),
+		"unknown type":        frame('?', "\x02\x00"),
 		"empty":               frame('p', ""),
-		"reply cut short":     frame('p', "\x00\x01"),
-		"answer of a load":    frame('m', "\x00"+string(runtime.AppendManifest(nil, &runtime.Manifest{}))),
+		"reply cut short":     frame('p', "\x02\x00\x01"),
+		"answer of a load":    frame('m', "\x02\x00"+string(runtime.AppendManifest(nil, &runtime.Manifest{}))),
 		"ready again":         frame('r', ""),
 		"no status":           frame('p', reply(runtime.Reply{})),
 		"failed without why":  frame('p', reply(runtime.Reply{Status: runtime.Failed})),
 		"waits for nothing":   frame('p', reply(runtime.Reply{Status: runtime.Suspended})),
 		"effect out of order": frame('p', reply(runtime.Reply{Status: runtime.Done, Effects: []runtime.Effect{post, post}})),
 		"too many effects":    frame('p', reply(runtime.Reply{Status: runtime.Done, Effects: steps(200)})),
+		"no such request":     frame('p', string(runtime.AppendReply([]byte{3, 0}, &runtime.Reply{Status: runtime.Done}))),
+		"an older request":    frame('p', string(runtime.AppendReply([]byte{1, 0}, &runtime.Reply{Status: runtime.Done}))),
 		"negative time":       frame('p', reply(runtime.Reply{Status: runtime.Done, Took: -1})),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +96,7 @@ func TestAnswerBeforeItsTimeIsDistrusted(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Workers: 1})
 	d := load(t, p, "x")
-	forged := frame('p', string(runtime.AppendReply([]byte{0}, &runtime.Reply{Status: runtime.Done, Return: "forged"})))
+	forged := frame('p', string(runtime.AppendReply([]byte{2, 0}, &runtime.Reply{Status: runtime.Done, Return: "forged"})))
 	// The first answer is the pass's own affair; the second has no request.
 	run(t, p, d, fmt.Sprintf("send %q", forged+forged))
 	eventually(t, "the worker's end", func() bool { return p.Stats().Died == 1 })

@@ -32,6 +32,25 @@ type Options struct {
 	// up by a long pass (over 10 ms) while others wait. 0 means four times
 	// Workers, at most 16; negative means none.
 	Burst int
+	// Ahead is the number of passes that are written to one worker at once when
+	// more wait than workers are free, if they are short. 0 means 16; negative
+	// or 1 means one at a time.
+	Ahead int
+	// Slow is the number of further workers, of low priority (nice 10), that
+	// make the passes of scripts which have broken a limit or burn processor
+	// time. 0 means half of Workers, at least one; negative means that such
+	// scripts are treated as all others.
+	Slow int
+	// Own gives each script (a path, whatever its version) workers of its own.
+	// Limits.Deadline and Memory then bound what a Call may ask for.
+	Own bool
+	// Bound is the number of workers that scripts are left with while they do
+	// nothing, if Own is set; the least recently used goes first. 0 means 32.
+	Bound int
+	// Namespaces starts workers in namespaces of their own (user, mount, pid,
+	// net, ipc, uts, cgroup), in an empty root, without any capability. It
+	// needs Linux and user namespaces: where they are forbidden, New fails.
+	Namespaces bool
 	// Spare is the number of workers kept ready to replace one that ends.
 	// 0 means one; negative means none.
 	Spare int
@@ -52,6 +71,30 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// The limits of Strict, where the options leave them zero.
+const (
+	StrictDeadline = 100 * time.Millisecond
+	StrictMemory   = 128 << 20
+	// StrictEvents is how many passes a worker makes in its life.
+	StrictEvents = 500
+)
+
+// Strict returns o with everything that sandbox: strict stands for: workers in
+// namespaces of their own that no two scripts share and that are replaced
+// often, and tighter limits unless o sets them.
+func Strict(o Options) Options {
+	o.Own, o.Namespaces = true, true
+	if o.Limits.Deadline == 0 {
+		o.Limits.Deadline = StrictDeadline
+	}
+	if o.Memory == 0 {
+		o.Memory = orInt64(o.Limits.Memory, StrictMemory)
+	}
+	o.Limits.Memory = o.Memory
+	o.Recycle.Events = orInt(o.Recycle.Events, StrictEvents)
+	return o
+}
+
 // Recycle bounds the life of a worker.
 type Recycle struct {
 	// Events is the number of passes and loads. 0 means 20,000.
@@ -64,6 +107,9 @@ const (
 	// stallAfter is how long a pass holds its worker before another worker
 	// may stand in. A usual pass takes under a millisecond.
 	stallAfter = 10 * time.Millisecond
+	// slowNice is the priority of workers for slow scripts: beside others they
+	// get a tenth of a processor.
+	slowNice = 10
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is
@@ -101,6 +147,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.Workers = orInt(o.Workers, goruntime.GOMAXPROCS(0))
 	o.Burst = max(0, orInt(o.Burst, min(4*o.Workers, 16)))
 	o.Spare = max(0, orInt(o.Spare, 1))
+	o.Ahead = max(1, orInt(o.Ahead, 16))
+	o.Slow = max(0, orInt(o.Slow, max(1, o.Workers/2)))
+	o.Bound = max(1, orInt(o.Bound, 32))
 	o.Modules = orInt(o.Modules, 1024)
 	o.Recycle.Events = orInt(o.Recycle.Events, 20_000)
 	if o.Memory == 0 {
@@ -116,6 +165,13 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o, nil
+}
+
+func orInt64(n, def int64) int64 {
+	if n == 0 {
+		return def
+	}
+	return n
 }
 
 func orInt(n, def int) int {

@@ -46,11 +46,14 @@ func (p *patience) renew(deadline time.Duration) bool {
 	return true
 }
 
-// withDeadline returns a context that ends with DeadlineExceeded as its cause.
-func withDeadline(d time.Duration) (context.Context, context.CancelFunc) {
+// withDeadline returns a context that ends with DeadlineExceeded as its cause;
+// unless it is patient, when the time has passed, whatever the pass has had of it.
+func withDeadline(d time.Duration, patient bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &patience{}
-	p.begin()
+	if patient {
+		p.begin()
+	}
 	var t *time.Timer
 	t = stopped(func() {
 		if p.renew(d) {

@@ -19,17 +19,21 @@ type Pool struct {
 	mu      sync.Mutex
 	scripts map[runtime.Digest]*script
 
-	// What waits: runs and loads take turns, so that neither a reload nor a
+	// Workers with a place, by priority, with the runs that wait for one.
+	main, slow crew
+	// What else waits: runs and loads take turns, so that neither a reload nor a
 	// flood of events keeps the other from a worker. retries need a fresh worker.
-	runs, loads, retries taskList
-	loadsNext            bool
+	loads, retries taskList
+	loadsNext      bool
+	// lanes counts the runs of a lane that wait in workers behind other runs.
+	lanes map[string]int
+	// accounts are those of scripts that have broken limits or burn time.
+	accounts map[string]*account
 
-	// Workers by state; starting are those not in all yet.
-	all      map[*worker]struct{} // ready: busy, idle or spare
-	idle     []*worker            // last in, first out: the warmest next
+	all      map[*worker]struct{} // started: busy, idle, spare, or not ready yet
 	spares   []*worker
 	starting int
-	live     int // busy or idle
+	wanted   int // fresh workers that tasks wait for
 	extra    int // stand-ins wanted beyond opt.Workers
 
 	stall, shrink *time.Timer
@@ -66,6 +70,7 @@ func New(o Options) (*Pool, error) {
 		opt: o, log: o.Logger,
 		scripts: map[runtime.Digest]*script{},
 		all:     map[*worker]struct{}{},
+		lanes:   map[string]int{}, accounts: map[string]*account{},
 		drained: make(chan struct{}),
 	}
 	p.stall = stopped(p.onStall)
@@ -162,6 +167,10 @@ func (p *Pool) passTask(c *runtime.Call) (*task, *runtime.Reply, error) {
 	}
 	call := *c
 	call.Limits = fill(c.Limits, p.opt.Limits)
+	if p.opt.Own {
+		call.Limits.Deadline = min(call.Limits.Deadline, p.opt.Limits.Deadline)
+		call.Limits.Memory = min(call.Limits.Memory, p.opt.Memory)
+	}
 	t := &task{script: s, call: &call, limits: call.Limits, done: make(chan struct{})}
 	t.frame = appendRun(make([]byte, 0, 192+len(c.Input)), &call)
 	if len(t.frame) > maxRequest {
@@ -219,7 +228,7 @@ func (p *Pool) refusal() error {
 	if p.closed {
 		return runtime.ErrClosed
 	}
-	if p.startErr != nil && p.live == 0 && p.starting == 0 {
+	if p.startErr != nil && p.main.live() == 0 && p.starting == 0 {
 		return p.startErr
 	}
 	return nil
@@ -243,8 +252,9 @@ func (p *Pool) Stats() runtime.PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Workers = p.live
-	s.Busy = p.live - len(p.idle)
+	s.Workers = p.main.live() + p.slow.live()
+	s.Busy = p.main.busy + p.slow.busy
+	s.Slowed = p.slowed()
 	s.Waiting = p.waiting()
 	s.Scripts = len(p.scripts)
 	return s
@@ -286,7 +296,7 @@ func (p *Pool) Close(ctx context.Context) error {
 
 // checkDrained tells Close that nothing is under way. p.mu is held.
 func (p *Pool) checkDrained() {
-	if !p.closed || p.live > len(p.idle) {
+	if !p.closed || p.main.busy+p.slow.busy > 0 {
 		return
 	}
 	select {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,21 +31,35 @@ type worker struct {
 	cmd    *exec.Cmd
 	conn   *os.File
 	raw    syscall.RawConn // of conn
+	track  *track
 	stderr words
+
+	// What the socket did not take at once, and whether somebody writes it.
+	writing  sync.Mutex
+	rest     []byte
+	spilling bool
 
 	up    chan struct{} // closed when the worker is ready, or upErr is set
 	upErr error
 
 	// Guarded by Pool.mu.
 	state     state
+	crew      *crew  // while busy or idle
+	owner     string // the script it belongs to, if workers are not shared
+	slow      bool   // of low priority, for good
 	end       ending
 	flights   []flight // written and not answered, oldest first
+	requests  uint64   // written in its life
+	answers   uint64   // the number of the last request that was answered
+	cancelled uint64   // requests up to here were taken back, but for those in flights
 	headSince time.Time
-	headEnds  time.Time // when the oldest flight's time is up
+	headEnds  time.Time // when the current flight's time is up
 	patience  patience
 	timer     *time.Timer
-	served    int   // passes and loads answered
-	heap      int64 // after the last of them
+	ticking   bool      // the timer runs
+	fires     time.Time // when
+	served    int       // passes and loads answered
+	heap      int64     // after the last of them
 	modules   modules
 	forget    []runtime.Digest // to be sent before the next request
 
@@ -71,8 +86,7 @@ func (p *Pool) start() (*worker, error) {
 	}
 	p.stats.Started++
 	p.all[w] = struct{}{}
-	w.headEnds = time.Now().Add(readyWithin)
-	w.timer.Reset(readyWithin)
+	w.setEnd(time.Now().Add(readyWithin))
 	if p.closed {
 		p.condemn(w, endClosed)
 	}
@@ -81,9 +95,9 @@ func (p *Pool) start() (*worker, error) {
 	return w, nil
 }
 
-// launch starts the command with one end of a socket as descriptor 3, an
-// environment of its own, and a process group of its own, so that a
-// terminal's signals do not reach it.
+// launch starts the command with one end of a socket as descriptor 3, its
+// track as 4, an environment of its own, and a process group of its own, so
+// that a terminal's signals do not reach it.
 func (w *worker) launch() error {
 	opt := &w.pool.opt
 	server, child, err := socketPair()
@@ -91,45 +105,87 @@ func (w *worker) launch() error {
 		return fmt.Errorf("start worker: %w", err)
 	}
 	defer child.Close()
+	w.conn = server
 	if w.raw, err = server.SyscallConn(); err != nil {
 		_ = server.Close()
 		return fmt.Errorf("start worker: %w", err)
 	}
-	w.conn = server
+	files := []*os.File{child}
+	track, page, err := newTrack()
+	if err != nil {
+		_ = server.Close()
+		return fmt.Errorf("start worker: %w", err)
+	}
+	if w.track = track; page != nil {
+		files = append(files, page)
+		defer page.Close()
+	}
 	w.cmd = &exec.Cmd{
 		Path: opt.Command[0], Args: opt.Command,
 		// Without a traceback the line that tells memory from a crash is all
 		// there is. Two processors: one for the pass, one for the collector.
 		Env:         append([]string{"GOTRACEBACK=none", "GOMAXPROCS=2"}, opt.Env...),
 		Stderr:      &w.stderr,
-		ExtraFiles:  []*os.File{child},
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		ExtraFiles:  files,
+		SysProcAttr: attributes(opt.Namespaces),
 		WaitDelay:   time.Second,
 	}
 	if err := w.cmd.Start(); err != nil {
 		_ = server.Close()
+		w.track.close()
+		if opt.Namespaces {
+			err = explainNamespaces(err)
+		}
 		return fmt.Errorf("start worker: %w", err)
 	}
 	cpu := time.Duration(opt.Recycle.Events) * (opt.Limits.Deadline + opt.Grace)
 	w.patience.pid = w.cmd.Process.Pid
-	_, _ = server.Write(hello{Memory: opt.Memory, CPU: max(cpu, time.Minute)}.append(nil))
+	_, _ = server.Write(hello{
+		Memory: opt.Memory, CPU: max(cpu, time.Minute), Namespaces: opt.Namespaces, Track: page != nil,
+	}.append(nil))
 	return nil
 }
 
-// read takes answers until the end of the worker, and reaps it.
+// read takes answers until the end of the worker, and reaps it. Answers that
+// came together are settled together.
 func (w *worker) read() {
 	defer w.pool.procs.Done()
-	frames := newFrameReader(w.conn, maxAnswer)
+	frames := newFrameReader(w.conn, maxAnswer, serverBuffer)
 	typ, payload, err := frames.next()
 	if err == nil && w.pool.ready(w, typ, payload) {
+		var answers []heard
 		for {
 			typ, payload, err = frames.next()
-			if err != nil || !w.pool.answered(w, typ, payload) {
+			if err != nil {
 				break
 			}
+			answers = append(answers[:0], hear(typ, payload))
+			for frames.whole() && len(answers) < maxTogether {
+				typ, payload, err = frames.next()
+				if err != nil {
+					break
+				}
+				answers = append(answers, hear(typ, payload))
+			}
+			if !w.pool.answered(w, answers) || err != nil {
+				break
+			}
+			clear(answers)
 		}
 	}
 	w.pool.reap(w, err)
+}
+
+const (
+	// serverBuffer is the buffer for the answers of a worker.
+	serverBuffer = 32 << 10
+	// maxTogether bounds the answers that are settled at once.
+	maxTogether = 64
+)
+
+func hear(typ byte, payload []byte) heard {
+	a, err := decodeAnswer(typ, payload)
+	return heard{typ: typ, a: a, err: err}
 }
 
 // ready takes a worker among the spares, from where it is given a place.
@@ -140,6 +196,7 @@ func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
 		return false
 	}
 	w.timer.Stop()
+	w.ticking = false
 	w.state = spare
 	p.starting--
 	if p.idleDeaths < maxIdleDeaths {
@@ -152,47 +209,6 @@ func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
 	close(w.up)
 	send(batches)
 	return true
-}
-
-// replenish gives spares a place and starts what is missing. p.mu is held.
-func (p *Pool) replenish() {
-	if p.closed {
-		return
-	}
-	target := p.target()
-	for p.live < target && len(p.spares) > 0 {
-		p.promote()
-	}
-	reserve := p.opt.Spare
-	if p.retries.len > 0 { // which wait for a fresh worker
-		reserve = max(reserve, 1)
-	}
-	for len(p.spares) > reserve {
-		p.condemn(p.spares[0], endRetired)
-	}
-	missing := target + reserve - p.live - len(p.spares) - p.starting
-	if p.failures > 0 && missing > 0 {
-		if !p.restarted {
-			p.setRestart()
-			return
-		}
-		p.restarted = false
-		missing = min(missing, 1-p.starting)
-	}
-	for ; missing > 0; missing-- {
-		p.starting++
-		p.procs.Add(1)
-		go func() { _, _ = p.start() }()
-	}
-}
-
-// promote gives the oldest spare a place.
-func (p *Pool) promote() {
-	w := p.spares[0]
-	p.spares = p.spares[1:]
-	w.state = idle
-	p.live++
-	p.idle = append(p.idle, w)
 }
 
 // startFailed notes a worker that did not get ready. p.mu is held.
@@ -214,13 +230,13 @@ func (p *Pool) backOff(err error) {
 	for t := p.retries.pop(); t != nil; t = p.retries.pop() {
 		t.fail(err)
 	}
-	if p.live == 0 {
+	if p.main.live() == 0 {
 		p.failWaiting(err)
 	}
 }
 
 func (p *Pool) failWaiting(err error) {
-	for _, l := range [...]*taskList{&p.runs, &p.loads, &p.retries} {
+	for _, l := range [...]*taskList{&p.main.runs, &p.slow.runs, &p.loads, &p.retries} {
 		for t := l.pop(); t != nil; t = l.pop() {
 			t.fail(err)
 		}
@@ -244,36 +260,50 @@ func (p *Pool) onRestart() {
 	p.replenish()
 }
 
-// arm starts the clock of the oldest flight. Pool.mu is held.
+// arm starts the clock of the flight that is the oldest now. Pool.mu is held.
 func (w *worker) arm(now time.Time) {
-	t := w.flights[0].t
+	w.headSince = now
+	w.setEnd(now.Add(w.timeFor(w.flights[0].t)))
+}
+
+// timeFor is how long a flight may take.
+func (w *worker) timeFor(t *task) time.Duration {
 	d := t.limits.Deadline + w.pool.opt.Grace
 	if t.dropped {
 		d = min(d, cancelGrace)
 	}
-	w.headSince, w.headEnds = now, now.Add(d)
-	w.timer.Reset(d)
-	w.patience.begin()
+	return d
+}
+
+// setEnd says when the current flight's time is up. A timer that fires before
+// is left alone: it finds that there is time left.
+func (w *worker) setEnd(end time.Time) {
+	w.headEnds = end
+	if !w.ticking || end.Before(w.fires) {
+		w.ticking, w.fires = true, end
+		w.timer.Reset(time.Until(end))
+	}
 }
 
 // onTime ends a worker whose time is up.
 func (w *worker) onTime() {
 	p := w.pool
 	p.mu.Lock()
-	left := time.Until(w.headEnds)
-	switch {
-	case w.end != endNone, w.state != starting && len(w.flights) == 0:
-	case left > 0: // for a flight that was answered meanwhile
-		w.timer.Reset(left)
+	w.ticking = false
+	if w.end != endNone || w.state != starting && len(w.flights) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	if w.timeLeft() {
+		p.mu.Unlock()
+		return
+	}
+	switch at, _ := w.current(); {
 	case w.state == starting:
 		w.fault = fmt.Errorf("it was not ready within %v", readyWithin)
 		p.condemn(w, endNotReady)
-	case w.flights[0].t.dropped:
+	case w.flights[at].t.dropped:
 		p.condemn(w, endAbandoned)
-	case w.patience.renew(w.flights[0].t.limits.Deadline):
-		d := w.flights[0].t.limits.Deadline
-		w.headEnds = w.headEnds.Add(d)
-		w.timer.Reset(d)
 	default:
 		p.condemn(w, endDeadline)
 	}
@@ -283,9 +313,43 @@ func (w *worker) onTime() {
 	send(batches)
 }
 
+// timeLeft reports whether w has time left, and sets the timer if so: because
+// its clock was started again meanwhile, because it is at a later flight than
+// the clock was started for, or because the pass was given no processor.
+func (w *worker) timeLeft() bool {
+	if w.state == starting {
+		if time.Until(w.headEnds) > 0 {
+			w.setEnd(w.headEnds)
+			return true
+		}
+		return false
+	}
+	at, since := w.current()
+	t := w.flights[at].t
+	if at > 0 {
+		if end := since.Add(w.timeFor(t)); end.After(w.headEnds) {
+			w.headEnds = end
+		}
+	}
+	if time.Until(w.headEnds) > 0 {
+		w.setEnd(w.headEnds)
+		return true
+	}
+	// A slow script has shown what it does: its deadline is wall time.
+	if t.dropped || w.slow || !w.patience.renew(t.limits.Deadline) {
+		return false
+	}
+	w.setEnd(w.headEnds.Add(t.limits.Deadline))
+	return true
+}
+
 // reap waits for the process to end, which it is made to, and settles what it
 // left if it ended by itself.
 func (p *Pool) reap(w *worker, cause error) {
+	p.mu.Lock()
+	unasked := w.end == endNone
+	p.mu.Unlock()
+	shot := unasked && endedByKill(w.cmd.Process.Pid)
 	_ = w.cmd.Process.Kill() // it may have closed the socket and live on
 	_ = w.cmd.Wait()
 	_ = w.conn.Close()
@@ -302,10 +366,13 @@ func (p *Pool) reap(w *worker, cause error) {
 			p.condemn(w, endBadFrame)
 		case outOfMemory(said):
 			p.condemn(w, endMemory)
+		case shot:
+			p.condemn(w, endShot)
 		default:
 			p.condemn(w, endDied)
 		}
 	}
+	w.track.close()
 	if up && w.end == endDied && w.culprit == nil && w.served == 0 {
 		// A machine where workers die unused must not be kept busy starting them.
 		if p.idleDeaths++; p.idleDeaths >= maxIdleDeaths {

@@ -13,14 +13,27 @@ type script struct {
 	// funcs are the places of the functions that the manifest mentions, for
 	// passes that end without a word of their own.
 	funcs map[int]runtime.Position
+	// usually is how long passes of each function take. Pool.mu guards it.
+	usually map[int]time.Duration
 }
 
 func newScript(b *runtime.Bundle, m *runtime.Manifest) *script {
-	s := &script{bundle: b, manifest: m, funcs: map[int]runtime.Position{}}
+	s := &script{bundle: b, manifest: m, funcs: map[int]runtime.Position{}, usually: map[int]time.Duration{}}
 	for _, r := range m.Registrations {
 		s.collect(r.Args)
 	}
 	return s
+}
+
+// learn adapts what a pass of a function is expected to take: at once to a
+// longer one, slowly to shorter ones.
+func (s *script) learn(fn int, took time.Duration) {
+	usual, known := s.usually[fn]
+	if !known || took > usual {
+		s.usually[fn] = took
+		return
+	}
+	s.usually[fn] = usual - (usual-took)/8
 }
 
 func (s *script) collect(v runtime.Value) {
@@ -50,7 +63,9 @@ type task struct {
 	done     chan struct{}
 	settled  bool
 	dropped  bool // the caller has gone
+	slow     bool // it is for workers of low priority
 	deaths   int  // workers that died under it, by themselves
+	kills    int  // workers that somebody else killed under it
 	loadErrs runtime.Errors
 
 	manifest *runtime.Manifest
@@ -60,6 +75,25 @@ type task struct {
 	worker     *worker   // who has or had it
 	list       *taskList // where it waits, if it does
 	prev, next *task
+}
+
+// owner is whose task it is: workers that are not shared go by it.
+func (t *task) owner() string { return t.script.bundle.Main }
+
+// lane is the lane of a run; a load has none.
+func (t *task) lane() string {
+	if t.load {
+		return ""
+	}
+	return t.call.Lane
+}
+
+// usual is how long a run is expected to take. What has not run yet may take for ever.
+func (t *task) usual() time.Duration {
+	if d, ok := t.script.usually[t.call.Func]; ok {
+		return d
+	}
+	return time.Hour
 }
 
 // settle gives the task to its caller. Pool.mu is held.

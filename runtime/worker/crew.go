@@ -1,0 +1,269 @@
+package worker
+
+import (
+	"time"
+)
+
+// crew is the workers of one priority, spares aside, and the passes that wait
+// for one of them. Pool.mu guards it.
+type crew struct {
+	idle []*worker // last in, first out: the warmest next
+	busy int
+	runs taskList
+}
+
+func (c *crew) live() int { return c.busy + len(c.idle) }
+
+// take takes the worker that became idle last among those that suit.
+func (c *crew) take(suits func(*worker) bool) *worker {
+	for i := len(c.idle) - 1; i >= 0; i-- {
+		if w := c.idle[i]; suits(w) {
+			c.idle = append(c.idle[:i], c.idle[i+1:]...)
+			return w
+		}
+	}
+	return nil
+}
+
+func anyWorker(*worker) bool { return true }
+
+// crewOf returns the workers that a task is for.
+func (p *Pool) crewOf(t *task) *crew {
+	if t.slow {
+		return &p.slow
+	}
+	return &p.main
+}
+
+// places is the number of passes that a crew makes at the same time.
+func (p *Pool) places(c *crew) int {
+	if c == &p.slow {
+		return p.opt.Slow
+	}
+	return p.opt.Workers + p.extra
+}
+
+// tooMany reports whether a crew has a worker more than it should.
+func (p *Pool) tooMany(c *crew) bool {
+	if p.opt.Own && c == &p.main {
+		return p.main.live()+p.slow.live() > max(p.opt.Bound, p.places(c))
+	}
+	return c.live() > p.places(c)
+}
+
+// replenish gives spares a place and starts what is missing. p.mu is held.
+func (p *Pool) replenish() {
+	if p.closed {
+		return
+	}
+	missing := 0
+	if !p.opt.Own {
+		target := p.places(&p.main)
+		for p.main.live() < target && len(p.spares) > 0 {
+			w := p.takeSpare()
+			w.state, w.crew = idle, &p.main
+			p.main.idle = append(p.main.idle, w)
+		}
+		missing = max(0, target-p.main.live())
+	}
+	reserve := max(p.opt.Spare, p.wanted)
+	if p.retries.len > 0 { // which wait for a fresh worker
+		reserve = max(reserve, 1)
+	}
+	for len(p.spares) > reserve {
+		p.condemn(p.spares[0], endRetired)
+	}
+	missing += reserve - len(p.spares) - p.starting
+	if p.failures > 0 && missing > 0 {
+		if !p.restarted {
+			p.setRestart()
+			return
+		}
+		p.restarted = false
+		missing = min(missing, 1-p.starting)
+	}
+	for ; missing > 0; missing-- {
+		p.starting++
+		p.procs.Add(1)
+		go func() { _, _ = p.start() }()
+	}
+}
+
+// takeSpare takes the oldest spare, or returns nil.
+func (p *Pool) takeSpare() *worker {
+	if len(p.spares) == 0 {
+		return nil
+	}
+	w := p.spares[0]
+	p.spares = p.spares[1:]
+	return w
+}
+
+// takeFresh takes a worker in which no script has run, for a task that must
+// not share one; if need be beyond the number that there should be: it leaves
+// after the pass.
+func (p *Pool) takeFresh() *worker {
+	if !p.opt.Own {
+		if w := p.main.take((*worker).fresh); w != nil {
+			return w
+		}
+	}
+	return p.takeSpare()
+}
+
+// workerFor takes a worker of c that may take up t now, or returns nil.
+func (p *Pool) workerFor(c *crew, t *task) *worker {
+	if p.opt.Own {
+		owner := t.owner()
+		if w := c.take(func(w *worker) bool { return w.owner == owner }); w != nil {
+			return w
+		}
+		return p.recruit(c)
+	}
+	digest := t.script.bundle.Digest
+	if w := c.take(func(w *worker) bool { return !t.load && w.modules.has(digest) }); w != nil {
+		return w
+	}
+	if w := c.take(anyWorker); w != nil {
+		return w
+	}
+	if c == &p.slow {
+		return p.recruit(c)
+	}
+	return nil
+}
+
+// recruit takes a spare into a crew, for a script that has none there; another
+// script's worker makes room for it. Without a spare, one is wanted.
+func (p *Pool) recruit(c *crew) *worker {
+	if len(p.spares) == 0 {
+		p.wanted = min(p.wanted+1, p.places(c)-c.busy)
+		return nil
+	}
+	if c == &p.slow && c.live() >= p.opt.Slow {
+		if len(c.idle) == 0 {
+			return nil
+		}
+		p.condemn(c.idle[0], endRetired)
+	}
+	if p.opt.Own && p.main.live()+p.slow.live() >= p.opt.Bound && len(p.main.idle) > 0 {
+		p.condemn(p.main.idle[0], endRetired) // the least recently used
+	}
+	return p.takeSpare()
+}
+
+// onStall lets further workers stand in for those held up by long passes, and
+// frees what waits behind a long pass in its worker.
+func (p *Pool) onStall() {
+	p.mu.Lock()
+	p.stallSet = false
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	batches, held := p.freeFollowers()
+	if p.waiting() > 0 {
+		if want := min(held, p.opt.Burst); want > p.extra {
+			p.extra = want
+			p.shrinkLater()
+		}
+		p.replenish()
+		batches = append(batches, p.schedule()...)
+	}
+	p.setStall()
+	p.mu.Unlock()
+	send(batches)
+}
+
+// freeFollowers takes back what was written behind passes that take long. It
+// returns how many workers these hold.
+func (p *Pool) freeFollowers() (batches []batch, held int) {
+	since := time.Now().Add(-stallAfter)
+	for w := range p.all {
+		if w.state != busy || len(w.flights) == 0 {
+			continue
+		}
+		at, began := w.current()
+		if !began.Before(since) {
+			continue
+		}
+		if w.crew == &p.main {
+			held++
+		}
+		if next := at + 1; next < len(w.flights) && !w.flights[next].t.load {
+			batches = append(batches, p.takeBack(w, next))
+			w.patience.begin()
+		}
+	}
+	return batches, held
+}
+
+// setStall sees to it that long passes are looked for while anything waits,
+// in the pool or in a worker. p.mu is held.
+func (p *Pool) setStall() {
+	if p.stallSet || p.closed || p.waiting() == 0 && p.followers() == 0 {
+		return
+	}
+	p.stallSet = true
+	p.stall.Reset(stallAfter)
+}
+
+// followers counts the runs that wait in workers.
+func (p *Pool) followers() int {
+	n := 0
+	for w := range p.all {
+		if len(w.flights) > 1 && w.flights[1].follows {
+			n += len(w.flights) - 1
+		}
+	}
+	return n
+}
+
+// shrinkLater sees to it that workers which are not needed are sent away.
+func (p *Pool) shrinkLater() {
+	if !p.shrinkSet && !p.closed {
+		p.shrinkSet = true
+		p.shrink.Reset(shrinkAfter)
+	}
+}
+
+// onShrink sends away stand-ins that are not needed any more, and workers of
+// low priority when no script is slow.
+func (p *Pool) onShrink() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shrinkSet = false
+	if p.closed {
+		return
+	}
+	if _, held := p.heldUp(); held < p.extra {
+		p.extra = max(held, p.extra/2)
+	}
+	for p.tooMany(&p.main) && len(p.main.idle) > 0 {
+		p.condemn(p.main.idle[0], endRetired)
+	}
+	p.settleAccounts(time.Now())
+	if len(p.accounts) == 0 {
+		for len(p.slow.idle) > 0 {
+			p.condemn(p.slow.idle[0], endRetired)
+		}
+	}
+	if p.extra > 0 || p.tooMany(&p.main) || p.slow.live() > 0 {
+		p.shrinkLater()
+	}
+}
+
+// heldUp counts the workers that are busy, and those whose pass takes long.
+func (p *Pool) heldUp() (busyNow, held int) {
+	since := time.Now().Add(-stallAfter)
+	for w := range p.all {
+		if w.state != busy || w.crew != &p.main || len(w.flights) == 0 {
+			continue
+		}
+		busyNow++
+		if _, began := w.current(); began.Before(since) {
+			held++
+		}
+	}
+	return busyNow, held
+}
