@@ -83,7 +83,7 @@ var pure = []*runtime.Builtin{
 		}
 		return runtime.Regexp{Pattern: a.Text("pattern")}, nil
 	}},
-	{Name: "re.find", Purity: runtime.Pure, Result: "string or None", Params: []runtime.Param{{Name: "pattern", Type: runtime.TString | runtime.TRegexp}, text}, Fn: find},
+	{Name: "re.search", Purity: runtime.Pure, Result: "string or None", Params: []runtime.Param{{Name: "pattern", Type: runtime.TString | runtime.TRegexp}, text}, Fn: find},
 	{Name: "boom", Purity: runtime.Pure, Result: "nothing", Fn: func(*runtime.Context, *runtime.Args) (runtime.Value, error) {
 		panic("a fault of this built-in")
 	}},

@@ -97,7 +97,7 @@ var (
 			{"getattr", []kind{kAny, kText, opt * kAny}},
 			{"type", []kind{kAny}},
 			{"json.decode", []kind{kText}},
-			{"re.find", []kind{kText, kText}},
+			{"re.search", []kind{kText, kText}},
 			{"abs", []kind{kFloat}},
 			{"config.get", []kind{kText}},
 			{"catch", []kind{kFunc, kAny}},
