@@ -66,10 +66,6 @@ type Options struct {
 	// OnRules is told of the rules in force whenever they or the errors of
 	// rule files change; may be nil.
 	OnRules func(*rules.Set, *rules.Report)
-	// OnSwitched is told of the rules that are switched off, by the breaker or
-	// by an operator, whenever one is switched off or on; one call at a time.
-	// May be nil.
-	OnSwitched func([]breaker.Switch)
 	// Drain is how long Run waits for runs under way when it ends: 20 s.
 	Drain   time.Duration
 	Version string
@@ -89,16 +85,14 @@ type Engine struct {
 	loader  *rules.Loader
 	live    door.Live
 	breaker *breaker.Breaker
-	// switched is told when a rule was switched off or on.
-	switched chan struct{}
-	disp     *dispatch.Dispatcher
-	server   *ingress.Server
-	admin    *ingress.Admin
-	loaded   atomic.Bool // a rule has been in force
-	ending   atomic.Bool
-	self     atomic.Pointer[slackapi.Identity]
-	started  chan struct{}
-	close    sync.Once
+	disp    *dispatch.Dispatcher
+	server  *ingress.Server
+	admin   *ingress.Admin
+	loaded  atomic.Bool // a rule has been in force
+	ending  atomic.Bool
+	self    atomic.Pointer[slackapi.Identity]
+	started chan struct{}
+	close   sync.Once
 	// recent are the latest events, explainer says what the rules make of one.
 	recent    *explain.Ring
 	explainer *explain.Explainer
@@ -110,7 +104,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), switched: make(chan struct{}, 1)}
+	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			e.shut(context.WithoutCancel(ctx))
@@ -340,7 +334,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(serving) })
-	parts.start(failed, "tell what is switched", func() error { return e.tellSwitched(serving) })
 	dispatched := make(chan struct{})
 	parts.start(failed, "dispatch", func() error {
 		defer close(dispatched)

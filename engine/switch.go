@@ -16,28 +16,8 @@ import (
 func (e *Engine) newBreaker() *breaker.Breaker {
 	return breaker.New(breaker.Options{
 		State: e.store.State(), Shared: e.o.Config.Queue.URL != "", Tell: e.tellOwner,
-		OnChange: func() {
-			select {
-			case e.switched <- struct{}{}:
-			default: // it is about to be told anyway
-			}
-		},
 		Now: e.o.Now, Logger: e.log, Metrics: e.metrics,
 	})
-}
-
-// tellSwitched passes changes on until ctx ends.
-func (e *Engine) tellSwitched(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-e.switched:
-		}
-		if e.o.OnSwitched != nil {
-			e.o.OnSwitched(e.breaker.All())
-		}
-	}
 }
 
 // giveUpTelling is how old a switch is when a notice that may have been sent,

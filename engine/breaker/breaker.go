@@ -100,9 +100,6 @@ type Options struct {
 	// Tell sends the owner a notice. again: an earlier attempt may have
 	// succeeded. An error means that it is worth another attempt. May be nil.
 	Tell func(ctx context.Context, s Switch, again bool) error
-	// OnChange is told when a rule was switched off or on; it must not wait.
-	// May be nil.
-	OnChange func()
 
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -164,9 +161,6 @@ func New(o Options) *Breaker {
 	if o.Metrics == nil {
 		o.Metrics = metric.New("")
 	}
-	if o.OnChange == nil {
-		o.OnChange = func() {}
-	}
 	b := &Breaker{o: o, count: map[string]*row{}, lines: map[string]line{}, unsaved: map[string]bool{}}
 	b.off.Store(&map[string]Switch{})
 	b.done, b.end = context.WithCancel(context.Background())
@@ -217,12 +211,12 @@ func (b *Breaker) Good(rule string) {
 }
 
 // Breach counts a run that went beyond a limit, and switches its rule off if
-// it is one too many in a row.
-func (b *Breaker) Breach(x Breach) {
+// it is one too many in a row: then tripped is true.
+func (b *Breaker) Breach(x Breach) (s Switch, tripped bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s, ok := (*b.off.Load())[x.Rule]; ok && s.holds(x.Digest) {
-		return // of a run that was under way
+		return Switch{}, false // of a run that was under way
 	}
 	r := b.count[x.Rule]
 	if r == nil || r.digest != x.Digest {
@@ -231,10 +225,10 @@ func (b *Breaker) Breach(x Breach) {
 		b.counting.Store(true)
 	}
 	if r.limits = append(r.limits, x.Limit); len(r.limits) < b.o.Trip {
-		return
+		return Switch{}, false
 	}
 	delete(b.count, x.Rule)
-	s := Switch{
+	s = Switch{
 		Rule: x.Rule, State: Off, Why: why(r.limits, x.Err), Since: b.o.Now().UTC(), Digest: x.Digest, Run: x.Run,
 		Owner: x.Owner, Team: x.Team, Enterprise: x.Enterprise, Bot: x.Bot,
 	}
@@ -247,6 +241,7 @@ func (b *Breaker) Breach(x Breach) {
 	b.o.Logger.Warn("rule is switched off: change its file, or run starling rules enable, to switch it on",
 		"rule", s.Rule, "limit", x.Limit, "why", s.Why, "run", s.Run, "owner", s.Owner)
 	b.jobs.Go(func() { b.keep(s) })
+	return s, true
 }
 
 // maxWhy bounds the text of the error within Switch.Why, in bytes.
@@ -274,7 +269,6 @@ func (b *Breaker) put(s Switch) {
 		l.cancel(ErrOff)
 		delete(b.lines, s.Rule)
 	}
-	b.o.OnChange()
 }
 
 // lift makes a rule be on in this process. b.mu is held.
@@ -283,7 +277,6 @@ func (b *Breaker) lift(rule string) {
 	delete(off, rule)
 	b.off.Store(&off)
 	delete(b.count, rule)
-	b.o.OnChange()
 }
 
 // Changed is told of the versions in force. Rules that went beyond their

@@ -74,10 +74,13 @@ func (r *run) judge(end ended) {
 	if rule == nil || rule.Digest != r.Digest {
 		return // of a version that is not in force any more
 	}
-	r.d.Breaker.Breach(breaker.Breach{
+	s, tripped := r.d.Breaker.Breach(breaker.Breach{
 		Rule: r.Rule, Digest: r.Digest, Run: r.ID, Limit: limit, Err: end.Error, Owner: rule.Owner,
 		Team: r.e.Team, Enterprise: r.e.Enterprise, Bot: r.e.Bot,
 	})
+	if tripped {
+		r.trace.Logs = append(r.trace.Logs, "WARN the rule is "+s.Why)
+	}
 }
 
 // Explain says of every rule in force whether an event is for it, and which

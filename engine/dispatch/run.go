@@ -131,8 +131,8 @@ func (r *run) work() {
 	if end.Outcome == skipped && r.cooldown {
 		r.d.cooldowns.cancel(cooldownKey(r.Rule, r.e), r.ID)
 	}
-	r.report(end)
 	r.judge(end)
+	r.report(end)
 	r.a.end(r, end)
 }
 
