@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
+	"strings"
+	"sync"
 
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/rules"
@@ -17,7 +20,7 @@ type Options struct {
 	Library   *runtime.Library
 	Languages []runtime.Language
 	// TestLibrary and TestLanguages are the same for files *_test.*; without
-	// them tests are checked as far as rules are, except for unknown names.
+	// them tests are not checked.
 	TestLibrary   *runtime.Library
 	TestLanguages []runtime.Language
 	// Config is the configuration in force; nil means config.Default.
@@ -34,8 +37,12 @@ type Options struct {
 
 // Checker finds problems. Its methods are safe for concurrent use; Close ends it.
 type Checker struct {
-	o    Options
-	pool runtime.Pool
+	o        Options
+	pool     runtime.Pool
+	testPool runtime.Pool // nil without TestLanguages
+
+	mu     sync.Mutex
+	loader *rules.Loader // over Config.Rules, for File
 }
 
 // New returns a checker with a pool of its own, in this process.
@@ -46,36 +53,64 @@ func New(o Options) (*Checker, error) {
 	if o.Config == nil {
 		o.Config = config.Default()
 	}
-	return &Checker{o: o, pool: runtime.NewLocal(o.Languages, runtime.LocalOptions{})}, nil
+	c := &Checker{o: o, pool: runtime.NewLocal(o.Languages, runtime.LocalOptions{})}
+	if o.TestLibrary != nil && len(o.TestLanguages) > 0 {
+		c.testPool = runtime.NewLocal(o.TestLanguages, runtime.LocalOptions{})
+	}
+	return c, nil
 }
 
-// Close ends the checker's pool.
-func (c *Checker) Close(ctx context.Context) error { return c.pool.Close(ctx) }
-
-// File checks one file as it is in an editor: text takes the place of what is
-// at path on disk, beside the rest of the rules directories. The problems are
-// those of this file, with positions in path, in the order of the text.
-func (c *Checker) File(ctx context.Context, path string, text []byte) []*runtime.Error {
-	return nil
+// Close ends the checker's pools.
+func (c *Checker) Close(ctx context.Context) error {
+	err := c.pool.Close(ctx)
+	if c.testPool != nil {
+		err = errors.Join(err, c.testPool.Close(ctx))
+	}
+	return err
 }
 
-// Tree checks files and directories; none means Config.Rules. The error tells
-// that it could not be done: a path that does not exist, say.
-func (c *Checker) Tree(ctx context.Context, paths []string) (*Report, error) {
-	return &Report{}, nil
+// language returns the language of a file by its ending, or nil, and the
+// built-ins that it may use.
+func (c *Checker) language(p string, test bool) (runtime.Language, *runtime.Library) {
+	langs, lib := c.o.Languages, c.o.Library
+	if test {
+		langs, lib = c.o.TestLanguages, c.o.TestLibrary
+	}
+	for _, l := range langs {
+		if l.Ext() == path.Ext(p) {
+			return l, lib
+		}
+	}
+	return nil, nil
 }
 
-// Lint says what is questionable in a version of a script that is live. It
-// reads the sources and the rules; nothing is run.
-func (c *Checker) Lint(v *rules.Version) []*runtime.Error {
-	return nil
+// newLoader makes a loader that decides nothing by file times.
+func (c *Checker) newLoader(dirs ...string) *rules.Loader {
+	exts := map[string]string{}
+	for _, l := range c.o.Languages {
+		exts[l.Ext()] = l.Name()
+	}
+	cfg := c.o.Config
+	values := make(map[string]runtime.Value, len(cfg.RulesConfig))
+	for name, v := range cfg.RulesConfig {
+		values[name] = v
+	}
+	return rules.NewLoader(rules.LoaderOptions{
+		Dirs: dirs, Pool: c.pool, Languages: exts, Library: c.o.Scripts, Config: values,
+		Limits: cfg.Limits.Runtime(), Names: teams(cfg.Teams), ByPath: true,
+	})
 }
 
-// Report is what a Tree found.
-type Report struct {
-	// Files counts the files that were looked at.
-	Files int `json:"files"`
-	// Problems are sorted by file, line and column. Those of kind
-	// runtime.LintError do not keep a script from running.
-	Problems []*runtime.Error `json:"problems"`
-}
+// teams are all the names that are known without asking Slack.
+type teams map[string]string
+
+// ChannelName implements rules.Names.
+func (teams) ChannelName(string, string) string { return "" }
+
+// UserName implements rules.Names.
+func (teams) UserName(string, string) (name, email string) { return "", "" }
+
+// TeamID implements rules.Names.
+func (t teams) TeamID(name string) (string, bool) { id, ok := t[name]; return id, ok }
+
+func isTest(p string) bool { return strings.HasSuffix(strings.TrimSuffix(p, path.Ext(p)), "_test") }

@@ -59,10 +59,7 @@ func (l *linter) pattern() {
 	if r.re == nil {
 		return
 	}
-	arg := "id"
-	if isText(r.Kind) {
-		arg = "regex"
-	}
+	arg := declarations["on."+string(r.Kind)].arg
 	re, err := syntax.Parse(r.Pattern, syntax.Perl)
 	if err != nil {
 		return

@@ -77,7 +77,7 @@ func (sc *scanner) scan() *tree {
 		}
 	}
 	for p, src := range sc.out.files {
-		if sc.isScript(src.path) {
+		if IsScript(src.path) {
 			sc.out.scripts = append(sc.out.scripts, p)
 		}
 	}
@@ -277,9 +277,9 @@ func (sc *scanner) readFile(root *os.Root, dir, p string, prev *source) (src *so
 // emptied is how long a file that has become empty is waited for.
 const emptied = 100 * time.Millisecond
 
-// isScript reports whether a file is a rule file: not a test, and no part of
-// its path hidden. The others can be loaded by scripts.
-func (sc *scanner) isScript(p string) bool {
+// IsScript reports whether a file of a rules directory is a rule file: not a
+// test, and no part of its path hidden. The others can be loaded by scripts.
+func IsScript(p string) bool {
 	if isTest(p) {
 		return false
 	}
