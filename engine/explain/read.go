@@ -194,7 +194,7 @@ func readStored(name string, text, trimmed []byte, m event.Meta) (*event.Event, 
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
 		return nil, nil, fault(name, text, bytes.IndexByte(text, '{'), "not a stored event: "+strings.TrimPrefix(err.Error(), "json: "),
-			"a stored event is what `starling explain --store ID` prints; a payload of Slack's has a type")
+			"a stored event is what `starling explain --save ID` prints; a payload of Slack's has a type")
 	}
 	m.Bot, m.Retry = s.Bot, s.Retry
 	if s.BotUser != "" {

@@ -275,12 +275,33 @@ func (p *plan) reaction(e *event.Event) {
 func (p *plan) webhook(e *event.Event) {
 	method, path := "POST", "/hooks/new"
 	if e.Request != nil {
-		method, path = e.Request.Method, e.Request.Path
+		method, path = e.Request.Method, route(e.Request.Path)
 	}
 	p.pattern, p.reply, p.log = method+" "+path, text, "body"
 	p.name = identifier(path, "hook")
 	p.comment = "The returned text is the answer. open lets anybody call: use secret and signature instead."
 	p.add("open", true)
+}
+
+// route is a path as on.webhook takes it: parts that it cannot spell become
+// parameters.
+func route(path string) string {
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	if path == "/" || path == "" {
+		return "/"
+	}
+	parts := strings.Split(path[1:], "/")
+	for i, p := range parts {
+		switch {
+		case p == "":
+			return "/" + strings.Join(append(parts[:i:i], "{rest:path}"), "/")
+		case p == ".", p == "..", strings.ContainsAny(p, "{}?# \t%"):
+			parts[i] = fmt.Sprintf("{part%d}", i+1)
+		}
+	}
+	return "/" + strings.Join(parts, "/")
 }
 
 // schedule is a rule of the id that the event is for.
