@@ -30,7 +30,13 @@ func bind(b *runtime.Builtin) *glua.LFunction { return bindTo(b, nil) }
 
 // bindTo binds a built-in as a method of an object: t.f(x) and t:f(x) are one.
 func bindTo(b *runtime.Builtin, self runtime.Object) *glua.LFunction {
-	f := &bound{decl: b, self: self}
+	f := describe(b)
+	f.self = self
+	return goFunction(f.call)
+}
+
+func describe(b *runtime.Builtin) *bound {
+	f := &bound{decl: b}
 	f.isResult = b.Purity == runtime.Asks && (b.Result == "" || strings.HasPrefix(b.Result, "result"))
 	f.isNone = b.Purity == runtime.Asks && b.Result == "None"
 	for i := range b.Params {
@@ -44,7 +50,7 @@ func bindTo(b *runtime.Builtin, self runtime.Object) *glua.LFunction {
 			f.positional = append(f.positional, q)
 		}
 	}
-	return goFunction(f.call)
+	return f
 }
 
 // call is the one road from a script to a built-in.
@@ -159,6 +165,14 @@ func (f *bound) options(L *glua.LState) (*glua.LTable, int) {
 	if _, ok := first.(glua.LString); !ok && first != glua.LNil {
 		return nil, n
 	}
+	if f.isOptions(n, first == glua.LNil, func() bool { return f.allNamed(t) }) {
+		return t, n - 1
+	}
+	return nil, n
+}
+
+// isOptions tells that a table of names, the last argument of n, holds options.
+func (f *bound) isOptions(n int, empty bool, allNamed func() bool) bool {
 	var q *runtime.Param
 	switch {
 	case n <= len(f.positional):
@@ -166,21 +180,18 @@ func (f *bound) options(L *glua.LState) (*glua.LTable, int) {
 	case f.variadic != nil:
 		q = f.variadic
 	default:
-		return t, n - 1
+		return true
 	}
 	takes := q.Type&runtime.TDict != 0
-	empty := first == glua.LNil
 	switch {
 	case empty && (takes || q.Type&runtime.TList != 0):
-		return nil, n
+		return false
 	case !takes:
-		return t, n - 1
-	case f.hasRest && (q.Optional || q.Variadic), q.Variadic || q.Optional:
-		if f.hasRest || f.allNamed(t) {
-			return t, n - 1
-		}
+		return true
+	case q.Variadic || q.Optional:
+		return f.hasRest || allNamed()
 	}
-	return nil, n
+	return false
 }
 
 // allNamed tells whether every name in t is a parameter.
@@ -188,10 +199,15 @@ func (f *bound) allNamed(t *glua.LTable) bool {
 	ok := true
 	each(t, func(k, _ glua.LValue) bool {
 		s, isText := k.(glua.LString)
-		ok = isText && slices.ContainsFunc(f.decl.Params, func(q runtime.Param) bool { return q.Name == string(s) && !q.Rest && !q.Variadic })
+		ok = isText && f.hasOption(string(s))
 		return ok
 	})
 	return ok
+}
+
+// hasOption tells whether there is a parameter of that name.
+func (f *bound) hasOption(name string) bool {
+	return slices.ContainsFunc(f.decl.Params, func(q runtime.Param) bool { return q.Name == name && !q.Rest && !q.Variadic })
 }
 
 // unpack gives each parameter its argument, checks it, and returns what was

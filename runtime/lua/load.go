@@ -52,6 +52,8 @@ type loader struct {
 	visit   []string
 	errs    runtime.Errors
 	missing []runtime.Missing
+	// parsed, if not nil, sees each file before it is rewritten.
+	parsed func(*unit)
 }
 
 // Load implements runtime.Language. A file that requires another gets what the
@@ -126,8 +128,8 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 		return u
 	}
 	u.src = scan(name, text)
-	if len(u.src.errs) > 0 {
-		ld.errs = append(ld.errs, u.src.errs...)
+	ld.errs = append(ld.errs, u.src.errs...)
+	if u.src.broken {
 		return u
 	}
 	chunk, err := parse.Parse(strings.NewReader(u.src.text()), "")
@@ -135,7 +137,11 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 		ld.syntaxError(u, err)
 		return u
 	}
-	u.rw = &rewriter{src: u.src, lang: ld.lang, calls: map[int]*callSite{}, names: map[int]string{}, assigned: map[string]bool{}}
+	if ld.parsed != nil {
+		u.chunk = chunk
+		ld.parsed(u)
+	}
+	u.rw = &rewriter{src: u.src, lang: ld.lang, calls: map[int]*callSite{}, names: map[int]string{}, assigned: map[string]bool{}, tops: map[string]runtime.Position{}}
 	u.chunk = u.rw.file(chunk)
 	ld.errs = append(ld.errs, u.rw.errs...)
 	ld.visit = append(ld.visit, name)
@@ -183,56 +189,6 @@ func (ld *loader) compile() {
 
 func (ld *loader) fail(kind runtime.ErrorKind, pos runtime.Position, msg, hint string) {
 	ld.errs = append(ld.errs, &runtime.Error{Kind: kind, Pos: pos, Msg: msg, Hint: hint})
-}
-
-// syntaxError takes over what the parser found.
-func (ld *loader) syntaxError(u *unit, err error) {
-	var e *parse.Error
-	if !errors.As(err, &e) {
-		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, cut(err.Error(), maxMessage), "")
-		return
-	}
-	if e.Pos.Line <= 0 {
-		ld.fail(runtime.SyntaxError, u.src.end(), "the file ends in the middle of something", "an end, a bracket or a value is missing")
-		return
-	}
-	pos := u.src.at(e.Pos.Line)
-	msg := e.Message
-	if t := u.src.token(e.Pos.Line); t != nil && (msg == "syntax error" || msg == "parse error") {
-		msg = "unexpected " + cut(t.text, 60)
-	}
-	hint := ""
-	for line := pos.Line; line > max(0, pos.Line-3) && hint == ""; line-- { // Lua often reads on before it is lost
-		word, _, _ := strings.Cut(strings.TrimSpace(runtime.SourceLine(ld.bundle.Files[u.path], line)), " ")
-		hint = syntaxHints[strings.TrimSuffix(word, ":")]
-	}
-	if i := u.src.index(e.Pos.Line); hint == "" && i >= 0 {
-		hint = u.src.operatorHint(i)
-	}
-	ld.fail(runtime.SyntaxError, pos, msg, hint)
-}
-
-// syntaxHints are for statements of other languages, by the first word of the line.
-var syntaxHints = map[string]string{
-	"def": "this is Starlark: name the file .star, or write function name(e) … end", "import": `write local name = require("lib.name")`,
-	"try": "write local value, err = catch(fn, argument)", "elif": "write elseif … then",
-	"continue": "there is no continue: put the rest into an if", "switch": "write if … elseif … end", "var": "write local", "let": "write local", "const": "write local",
-}
-
-// operatorHint is for operators of other languages.
-func (s *source) operatorHint(i int) string {
-	pair := s.before(i) + s.tokens[i].text
-	switch {
-	case strings.Contains(pair, "!"):
-		return "write ~= or not"
-	case strings.HasSuffix(pair, "+=") || strings.HasSuffix(pair, "-=") || pair == "++":
-		return "write x = x + 1"
-	case strings.Contains(pair, "&"):
-		return "write and"
-	case strings.Contains(pair, "|"):
-		return "write or"
-	}
-	return ""
 }
 
 var lineNumber = regexp.MustCompile(`line (\d+)`)

@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/yuin/gopher-lua/ast"
@@ -96,6 +97,9 @@ func (r *rewriter) checkNames() {
 		}
 		seen[u] = true
 		hint := absent[u.name]
+		if at, ok := r.tops[u.name]; ok && at.Line > r.src.at(u.line).Line {
+			hint = fmt.Sprintf("local %s is made further down, in line %d, and known from there on: move it up", u.name, at.Line)
+		}
 		if hint == "" {
 			names := sortedKeys(r.assigned)
 			if n := runtime.Nearest(u.name, append(names, sortedKeys(r.lang.names)...)); n != "" {

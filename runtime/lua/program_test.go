@@ -365,7 +365,7 @@ func (g *program) textExpr() string {
 	case 11:
 		return "json.encode(" + g.expr(anything) + ")"
 	case 12:
-		return "re.find(" + g.Of(`"[a-z]+"`, `re.compile("h(.)")`, g.expr(text)) + ", " + g.expr(text) + ")"
+		return "re.search(" + g.Of(`"[a-z]+"`, `re.compile("h(.)")`, g.expr(text)) + ", " + g.expr(text) + ")"
 	}
 	return "(" + g.expr(text) + " .. " + g.expr(text) + g.Of("", " .. 1", " .. secret(\"S\")") + ")"
 }

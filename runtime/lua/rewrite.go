@@ -48,6 +48,8 @@ type rewriter struct {
 	nodes    int
 	assigned map[string]bool // globals that the file sets
 	uses     []use           // globals that it reads
+	// tops are the locals of the top level, by where they were made first.
+	tops map[string]runtime.Position
 }
 
 // requirement is a call of require with a literal name.
@@ -199,6 +201,13 @@ func (r *rewriter) assign(s *ast.AssignStmt) {
 }
 
 func (r *rewriter) localAssign(s *ast.LocalAssignStmt) {
+	if len(r.scopes) == 1 {
+		for _, name := range s.Names {
+			if _, ok := r.tops[name]; !ok {
+				r.tops[name] = r.src.at(s.Line())
+			}
+		}
+	}
 	// local function f is local f; f = function: f is known inside.
 	if len(s.Names) == 1 && len(s.Exprs) == 1 {
 		if fn, ok := s.Exprs[0].(*ast.FunctionExpr); ok {

@@ -23,6 +23,7 @@ type source struct {
 	// byLine is the index of the token on each line of the text for the parser.
 	byLine []int
 	errs   runtime.Errors
+	broken bool // a string or comment has no end: the rest says nothing
 }
 
 // at returns the place that the parser calls line n.
@@ -210,6 +211,7 @@ func (lx *lexer) long() {
 	closing := "]" + strings.Repeat("=", lx.longLevel(lx.i)) + "]"
 	n := strings.Index(lx.text[lx.i:], closing)
 	if n < 0 {
+		lx.broken = true
 		lx.fail(start, "this long string or comment has no end", "close it with "+closing)
 		lx.i = len(lx.text)
 		return
@@ -230,12 +232,14 @@ func (lx *lexer) quoted(quote byte) {
 			lx.i++
 			return
 		case c == '\n':
+			lx.broken = true
 			lx.fail(start, "this string has no end", "close it with "+string(quote))
 			return
 		case c == '\\' && lx.i+1 < len(lx.text):
 			lx.escape()
 		}
 	}
+	lx.broken = true
 	lx.fail(start, "this string has no end", "close it with "+string(quote))
 }
 

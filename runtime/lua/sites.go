@@ -1,0 +1,151 @@
+package lua
+
+import (
+	"slices"
+
+	glua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
+
+	"github.com/starling-rules/starling/runtime"
+)
+
+// This file reads calls of built-ins off the text.
+
+// site is a call of the built-in b.
+func (a *linter) site(e *ast.FuncCallExpr, name string, b *runtime.Builtin) runtime.CallSite {
+	s := runtime.CallSite{Name: name, Pos: a.at(e), End: a.end(e)}
+	if n := len(a.names); n > 0 {
+		s.Func = a.names[n-1]
+	}
+	f := describe(b)
+	for i, arg := range e.Args {
+		last := i == len(e.Args)-1
+		pos := a.at(arg)
+		switch t := arg.(type) {
+		case *ast.TableExpr:
+			if last && f.takesOptions(t, i+1) {
+				s.Args = append(s.Args, a.options(t)...)
+				return s
+			}
+		case *ast.Comma3Expr:
+			s.Args = append(s.Args, runtime.Argument{Spread: last, Value: runtime.Unknown{}, Pos: pos})
+			continue
+		}
+		v := literal(arg)
+		if _, unknown := v.(runtime.Unknown); unknown && last {
+			// It may be a table of options, or several values.
+			if i < len(f.positional) || f.variadic != nil {
+				s.Args = append(s.Args, runtime.Argument{Value: v, Pos: pos})
+			}
+			if _, fn := arg.(*ast.FunctionExpr); !fn {
+				s.Args = append(s.Args, runtime.Argument{Value: v, Spread: true, Pos: pos})
+			}
+			continue
+		}
+		s.Args = append(s.Args, runtime.Argument{Value: v, Pos: pos})
+	}
+	return s
+}
+
+// takesOptions is bound.options for a table as it is written, the nth argument.
+func (f *bound) takesOptions(t *ast.TableExpr, n int) bool {
+	if !slices.ContainsFunc(t.Fields, func(q *ast.Field) bool { _, ok := q.Key.(*ast.StringExpr); return !ok }) {
+		return f.isOptions(n, len(t.Fields) == 0, func() bool {
+			return !slices.ContainsFunc(t.Fields, func(q *ast.Field) bool { return !f.hasOption(q.Key.(*ast.StringExpr).Value) })
+		})
+	}
+	return false
+}
+
+func (a *linter) options(t *ast.TableExpr) []runtime.Argument {
+	out := make([]runtime.Argument, 0, len(t.Fields))
+	for _, f := range t.Fields {
+		out = append(out, runtime.Argument{Name: f.Key.(*ast.StringExpr).Value, Value: literal(f.Value), Pos: a.at(f.Value)})
+	}
+	return out
+}
+
+// end is the place of what closes a call.
+func (a *linter) end(e *ast.FuncCallExpr) runtime.Position {
+	line := e.Func.Line()
+	if at, ok := e.Func.(*ast.AttrGetExpr); ok {
+		line = at.Key.Line()
+	}
+	i := a.src.index(line) + 1
+	for a.src.is(i, ")") { // (f)(x)
+		i++
+	}
+	closing := map[string]string{"(": ")", "{": "}"}
+	depth := 0
+	for ; i < len(a.src.tokens); i++ {
+		switch t := a.src.tokens[i].text; {
+		case closing[t] != "":
+			depth++
+		case t == ")" || t == "}":
+			depth--
+		}
+		if depth <= 0 { // or it was one text
+			return a.src.place(i)
+		}
+	}
+	return a.src.end()
+}
+
+// literal is the value of an expression if that can be read off the text.
+func literal(e ast.Expr) runtime.Value {
+	switch e := e.(type) {
+	case *ast.NilExpr:
+		return nil
+	case *ast.TrueExpr:
+		return true
+	case *ast.FalseExpr:
+		return false
+	case *ast.StringExpr:
+		return e.Value
+	case *ast.NumberExpr:
+		if f, ok := parseNumber(e.Value, 10); ok {
+			return number(glua.LNumber(f))
+		}
+	case *ast.UnaryMinusOpExpr:
+		switch n := literal(e.Expr).(type) {
+		case int64:
+			return -n
+		case float64:
+			return -n
+		}
+	case *ast.StringConcatOpExpr:
+		x, ok := literal(e.Lhs).(string)
+		y, ok2 := literal(e.Rhs).(string)
+		if ok && ok2 {
+			return x + y
+		}
+	case *ast.TableExpr:
+		return literalTable(e)
+	}
+	return runtime.Unknown{}
+}
+
+func literalTable(e *ast.TableExpr) runtime.Value {
+	var list runtime.List
+	dict := &runtime.Dict{}
+	for _, f := range e.Fields {
+		switch key := f.Key.(type) {
+		case nil:
+			if several(f.Value) {
+				return runtime.Unknown{}
+			}
+			list = append(list, literal(f.Value))
+		case *ast.StringExpr:
+			dict.Set(key.Value, literal(f.Value))
+		default:
+			return runtime.Unknown{}
+		}
+	}
+	switch {
+	case list != nil && dict.Len() > 0:
+		return runtime.Unknown{}
+	case list != nil:
+		return list
+	}
+	return dict
+}
