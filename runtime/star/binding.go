@@ -35,7 +35,7 @@ func bindTo(b *runtime.Builtin, self runtime.Object) *starlark.Builtin {
 // call is the one road from a script to a built-in.
 func (f *bound) call(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (_ starlark.Value, err error) {
 	p := passOf(thread)
-	if err := f.allowed(p); err != nil {
+	if err := f.allowed(p.x.Loading); err != nil {
 		return nil, err
 	}
 	var slots [16]starlark.Value
@@ -51,14 +51,14 @@ func (f *bound) call(thread *starlark.Thread, _ *starlark.Builtin, args starlark
 }
 
 // allowed refuses what belongs to the other phase of a script's life.
-func (f *bound) allowed(p *pass) error {
+func (f *bound) allowed(loading bool) error {
 	switch {
-	case f.decl.Purity == runtime.Register && !p.x.Loading:
+	case f.decl.Purity == runtime.Register && !loading:
 		return &runtime.Error{
 			Kind: runtime.RunError, Msg: f.decl.Name + " registers a rule, which is only possible while the script is loaded",
 			Hint: "call it at the top level of the file, not in a handler",
 		}
-	case f.decl.Purity == runtime.Asks && p.x.Loading:
+	case f.decl.Purity == runtime.Asks && loading:
 		return &runtime.Error{
 			Kind: runtime.LoadError, Msg: f.decl.Name + " has an effect, which is not possible while the script is loaded",
 			Hint: "call it in a handler",
@@ -212,10 +212,16 @@ func (f *bound) convert(p *pass, q *runtime.Param, v starlark.Value) (runtime.Va
 	if err != nil {
 		return nil, f.badValue(p, q.Name, err)
 	}
-	t := typeOf(w)
 	if s, ok := w.(string); ok {
 		p.thread.Steps += uint64(len(s) / 64) // whatever it is that looks at it
 	}
+	return f.accept(p, q, w)
+}
+
+// accept checks the type of a value. It gives the value that the parameter
+// has; the pass is for the place of an error, and may be nil.
+func (f *bound) accept(p *pass, q *runtime.Param, w runtime.Value) (runtime.Value, error) {
+	t := typeOf(w)
 	switch {
 	case q.Type&t != 0:
 	case t == runtime.TInt && q.Type&runtime.TFloat != 0:

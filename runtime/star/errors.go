@@ -110,17 +110,44 @@ func explain(msg string) (text, hint string) {
 	return msg, hint
 }
 
-// syntaxError takes over what the parser found.
+// syntaxErrors takes over what the parser found, and what it would have found
+// further down.
+func (ld *loader) syntaxErrors(path string, text []byte, err error) {
+	for _, e := range syntaxErrors(path, text, err) {
+		ld.syntaxError(e)
+	}
+}
+
 func (ld *loader) syntaxError(err error) {
 	var e syntax.Error
 	if !errors.As(err, &e) {
 		ld.fail(runtime.SyntaxError, runtime.Position{Path: ld.bundle.Main}, bounded(err.Error()), "")
 		return
 	}
-	pos := position(e.Pos)
+	pos := visible(position(e.Pos), ld.bundle.Files[e.Pos.Filename()], e.Msg)
 	line := strings.TrimSpace(runtime.SourceLine(ld.bundle.Files[pos.Path], pos.Line))
 	word, _, _ := strings.Cut(line, " ")
 	ld.fail(runtime.SyntaxError, pos, bounded(e.Msg), syntaxHints[strings.TrimSuffix(word, ":")])
+}
+
+// visible moves the place of an error from where the parser met the end of a line
+// or of the file to the end of what is written before it.
+func visible(pos runtime.Position, text []byte, msg string) runtime.Position {
+	newline := strings.HasPrefix(msg, "got newline") && pos.Col == 1
+	if !newline && !strings.HasPrefix(msg, "got end of file") {
+		return pos
+	}
+	for n := min(pos.Line, strings.Count(string(text), "\n")+1); n > 0; n-- {
+		line := runtime.SourceLine(text, n)
+		if code, _, ok := strings.Cut(line, "#"); ok && !strings.ContainsAny(code, "\"'") {
+			line = code
+		}
+		line = strings.TrimRight(line, " \t")
+		if n < pos.Line && line != "" || n == pos.Line && !newline && line != "" {
+			return runtime.Position{Path: pos.Path, Line: n, Col: len(line) + 1}
+		}
+	}
+	return pos
 }
 
 // syntaxHints are for statements of Python that Starlark does not have, by the

@@ -110,7 +110,7 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 	}
 	f, err := options.Parse(name, text, 0)
 	if err != nil {
-		ld.syntaxError(err)
+		ld.syntaxErrors(name, text, err)
 		return u
 	}
 	u.file = f

@@ -311,7 +311,7 @@ func (p *pass) pos() runtime.Position {
 
 // callSite is the call that is being executed, if it may register a rule.
 func (p *pass) callSite() *callSite {
-	if p.calls == nil {
+	if p == nil || p.calls == nil {
 		return nil
 	}
 	return p.calls[p.pos()]
