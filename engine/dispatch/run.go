@@ -83,7 +83,9 @@ func (r *run) start() {
 		// ends the line.
 		line := r.line()
 		if _, off := r.off(); !off {
+			r.call.Lane = r.e.Conversation() // its first pass alone is in line
 			r.wait = q.Queue(line, &r.call)
+			r.call.Lane = ""
 		}
 	}
 	r.d.running.Add(1)

@@ -119,6 +119,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	cfg.Slack.APIURL = slack.APIURL()
 
 	log := slog.New(without{logger(cfg, c.env.Stderr).Handler(), []string{"rule file has an error", "rules directory", "rules loaded"}})
+	harden(log)
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-rules/starling/engine"
-	"github.com/starling-rules/starling/runtime/worker"
 	"github.com/starling-rules/starling/stdlib"
 )
 
@@ -37,9 +36,7 @@ func (c *command) serveCommand() *cobra.Command {
 			engine.TuneMemory()
 		}
 		log := logger(cfg, c.env.Stderr)
-		if err := worker.HardenServer(); err != nil {
-			log.Warn("other processes of this user may read the server's memory", "err", err)
-		}
+		harden(log)
 		for _, w := range cfg.Warnings {
 			log.Warn(w)
 		}

@@ -34,7 +34,6 @@ func languages(host runtime.Host) ([]runtime.Language, error) {
 // pool makes the pool that the configuration asks for.
 func (c *command) pool(cfg *config.Config, log *slog.Logger) func(runtime.Host) (runtime.Pool, error) {
 	return func(host runtime.Host) (runtime.Pool, error) {
-		limits := cfg.Limits.Runtime()
 		if cfg.Sandbox == "none" {
 			langs, err := languages(host)
 			if err != nil {
@@ -42,7 +41,34 @@ func (c *command) pool(cfg *config.Config, log *slog.Logger) func(runtime.Host) 
 			}
 			return runtime.NewLocal(langs, runtime.LocalOptions{Parallel: cfg.Workers}), nil
 		}
-		return worker.New(worker.Options{Workers: cfg.Workers, Limits: limits, Memory: limits.Memory, Logger: log})
+		return worker.New(workerOptions(cfg, log))
+	}
+}
+
+// workerOptions are what sandbox: default and strict stand for. The tighter
+// limits of strict take the place of those that the configuration leaves alone.
+func workerOptions(cfg *config.Config, log *slog.Logger) worker.Options {
+	limits := cfg.Limits.Runtime()
+	o := worker.Options{Workers: cfg.Workers, Limits: limits, Memory: limits.Memory, Logger: log}
+	if cfg.Sandbox != "strict" {
+		return o
+	}
+	for _, v := range cfg.Explain() {
+		switch {
+		case v.Source != "default":
+		case v.Key == "limits.deadline":
+			o.Limits.Deadline = 0
+		case v.Key == "limits.memory":
+			o.Limits.Memory, o.Memory = 0, 0
+		}
+	}
+	return worker.Strict(o)
+}
+
+// harden protects this process, which holds the secrets, before it starts others.
+func harden(log *slog.Logger) {
+	if err := worker.HardenServer(); err != nil {
+		log.Warn("other processes of this user may read the server's memory", "err", err)
 	}
 }
 
