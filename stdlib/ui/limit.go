@@ -84,12 +84,17 @@ func textObject(maxRunes int, plainOnly bool) rule {
 			return problem(path, "is a %s, want a text object such as ui.plain(…)", runtime.TypeName(v))
 		}
 		switch kind := d.Text("type"); {
+		case unknownType(d):
+			return nil
 		case kind == "mrkdwn" && plainOnly:
 			return problem(path, "is mrkdwn, Slack takes only plain_text here")
 		case kind != "mrkdwn" && kind != "plain_text":
 			return problem(path+".type", "is %q, want plain_text or mrkdwn", kind)
 		}
 		s, _ := d.Get("text")
+		if unknown(s) {
+			return nil
+		}
 		return text(1, maxRunes)(path+".text", s)
 	}
 }
@@ -107,6 +112,9 @@ func list(minLen, maxLen int, each rule) rule {
 			return problem(path, "has %d elements, Slack takes at most %d", len(l), maxLen)
 		}
 		for i, e := range l {
+			if unknown(e) {
+				continue
+			}
 			if err := each(path+"["+strconv.Itoa(i)+"]", e); err != nil {
 				return err
 			}
@@ -156,9 +164,25 @@ func object(fields ...field) rule {
 	}
 }
 
+// unknown reports whether a part is one that only running the script could
+// tell: who checks what is written in a script passes such, and they obey.
+func unknown(v runtime.Value) bool {
+	_, ok := v.(runtime.Unknown)
+	return ok
+}
+
+// unknownType reports whether what a part is cannot be told.
+func unknownType(d *runtime.Dict) bool {
+	v, _ := d.Get("type")
+	return unknown(v)
+}
+
 func checkFields(path string, d *runtime.Dict, fields []field) error {
 	for _, f := range fields {
 		v, ok := d.Get(f.name)
+		if unknown(v) {
+			continue
+		}
 		if !ok || v == nil {
 			if f.need {
 				return problem(join(path, f.name), "is missing")

@@ -107,6 +107,9 @@ func typed(s schema, what string) rule {
 			return problem(path, "is a %s, want %s", runtime.TypeName(v), what)
 		}
 		kind := d.Text("type")
+		if unknownType(d) {
+			return nil
+		}
 		if kind == "" {
 			return problem(join(path, "type"), "is missing, want %s", what)
 		}
@@ -146,13 +149,13 @@ func whole(path, kind string, d *runtime.Dict) error {
 		if has("options") == has("option_groups") {
 			return problem(path, "a static select needs either options or option_groups")
 		}
-		if l, _ := d.Get("options"); l != nil && len(asList(l)) == 0 {
+		if l, _ := d.Get("options"); l != nil && !unknown(l) && len(asList(l)) == 0 {
 			return problem(join(path, "options"), "is empty")
 		}
 	case "plain_text_input":
 		lo, _ := d.Get("min_length")
 		hi, ok := d.Get("max_length")
-		if n, _ := lo.(int64); ok && n > hi.(int64) {
+		if n, _ := lo.(int64); ok && !unknown(hi) && n > hi.(int64) {
 			return problem(join(path, "min_length"), "is more than max_length")
 		}
 	case "actions":
@@ -206,7 +209,7 @@ var modalFields = []field{
 
 // CheckModal tells the first way in which a modal breaks Slack's limits, or nil.
 func CheckModal(d *runtime.Dict) error {
-	if kind := d.Text("type"); kind != "modal" {
+	if kind := d.Text("type"); kind != "modal" && !unknownType(d) {
 		return problem("type", "is %q, want modal", kind)
 	}
 	if err := checkFields("", d, modalFields); err != nil {
@@ -229,7 +232,7 @@ func CheckModal(d *runtime.Dict) error {
 
 // CheckHome tells the first way in which an app's home breaks Slack's limits, or nil.
 func CheckHome(d *runtime.Dict) error {
-	if kind := d.Text("type"); kind != "home" {
+	if kind := d.Text("type"); kind != "home" && !unknownType(d) {
 		return problem("type", "is %q, want home", kind)
 	}
 	if err := checkFields("", d, modalFields[3:6]); err != nil {

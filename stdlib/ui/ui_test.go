@@ -174,3 +174,24 @@ func TestLargeArgumentsAreRefusedAtOnce(t *testing.T) {
 	s.Metered, s.Fuel = true, 10
 	s.Fails("out of fuel", "ui.section", strings.Repeat("x", 2000))
 }
+
+func TestPartsThatAreNotKnownObey(t *testing.T) {
+	t.Parallel()
+	u := runtime.Unknown{}
+	section := runtime.NewDict("type", "section", "text", runtime.NewDict("type", "mrkdwn", "text", u))
+	for name, blocks := range map[string]runtime.List{
+		"a block": {u, section}, "a text": {section}, "a field": {runtime.NewDict("type", "section", "text", u)},
+		"a type":  {runtime.NewDict("type", u)},
+		"options": {runtime.NewDict("type", "actions", "elements", runtime.List{runtime.NewDict("type", "static_select", "options", u)})},
+	} {
+		if err := ui.CheckBlocks(blocks, ui.MaxMessageBlocks); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := ui.CheckBlocks(runtime.List{u, runtime.NewDict("type", "header")}, 50); err == nil || !strings.Contains(err.Error(), "blocks[1].text: is missing") {
+		t.Errorf("beside an unknown block: got %v", err)
+	}
+	if err := ui.CheckBlocks(make(runtime.List, 51), 50); err == nil {
+		t.Error("51 blocks pass")
+	}
+}
