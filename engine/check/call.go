@@ -15,11 +15,14 @@ type call struct {
 	*runtime.CallSite
 	decl *runtime.Builtin
 	// args are what was given by parameter, variadic and rest what further
-	// parameters took. With spread there may be more of each.
+	// parameters took. With spread there may be more of each. What is wrong in
+	// itself is runtime.Unknown, so that it is told once; bad says that there
+	// was such, or that something is missing.
 	args     map[string]*runtime.Argument
 	variadic []*runtime.Argument
 	rest     []*runtime.Argument
 	spread   bool
+	bad      bool
 }
 
 // bind sorts the arguments of a call, and tells what is wrong with them in the
@@ -56,7 +59,9 @@ func bind(site *runtime.CallSite, decl *runtime.Builtin) (*call, []*runtime.Erro
 	if tooMany {
 		errs = append(errs, c.tooMany(positional))
 	}
-	return c, append(errs, c.values()...)
+	errs = append(errs, c.values()...)
+	c.bad = len(errs) > 0
+	return c, errs
 }
 
 // named takes up an argument that was given by name.
@@ -123,6 +128,9 @@ func (c *call) values() []*runtime.Error {
 		default:
 			if e := c.value(q, a); e != nil {
 				errs = append(errs, e)
+				unknown := *a
+				unknown.Value = runtime.Unknown{}
+				c.args[q.Name] = &unknown
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/rules"
@@ -16,7 +17,6 @@ type reading struct {
 	text     []byte
 	language string
 	calls    []*call
-	good     []*call // the calls among them whose arguments are in order
 	problems []*runtime.Error
 }
 
@@ -38,18 +38,14 @@ func (c *Checker) read(path string, text []byte) *reading {
 	for i := range a.Calls {
 		site := &a.Calls[i]
 		decl := lib.Lookup(site.Name)
-		if decl == nil {
+		if decl == nil || decl.Purity == runtime.Constant {
 			continue
 		}
 		call, errs := bind(site, decl)
 		r.calls = append(r.calls, call)
-		if len(errs) > 0 {
-			if !blamed(a.Problems, site) {
-				r.problems = append(r.problems, errs...)
-			}
-			continue
+		if len(errs) > 0 && !blamed(a.Problems, site) {
+			r.problems = append(r.problems, errs...)
 		}
-		r.good = append(r.good, call)
 		if e := call.try(); e != nil && !test { // a test may want to see it fail
 			r.problems = append(r.problems, e)
 			continue
@@ -90,18 +86,20 @@ func (r *reading) lines() {
 func (r *reading) declared(names rules.Names) []*runtime.Error {
 	var regs []runtime.Registration
 	var open []bool
-	for _, call := range r.good {
+	for _, call := range r.calls {
 		if call.decl.Purity != runtime.Register || !strings.HasPrefix(call.Name, "on.") {
 			continue
 		}
 		reg, spread := call.registration()
-		regs, open = append(regs, reg), append(open, spread || call.Func != "")
+		regs, open = append(regs, reg), append(open, spread || call.bad || call.Func != "")
 	}
 	if len(regs) == 0 {
 		return nil
 	}
 	b := &runtime.Bundle{Language: r.language, Main: r.path, Files: map[string][]byte{r.path: r.text}}
-	return rules.Declared(b, regs, open, names)
+	whole, errs := rules.Declared(b, regs, open, names)
+	v := &rules.Version{Path: r.path, Bundle: b, Rules: whole}
+	return append(errs, r.findings(slices.Concat(rules.Lint(whole), rules.Unreachable(whole)), v)...)
 }
 
 // place points a finding at the argument that is to blame.

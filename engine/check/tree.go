@@ -246,7 +246,7 @@ func tidy(problems []*runtime.Error) []*runtime.Error {
 	out := problems[:0:0]
 	for _, e := range problems {
 		f := fault{e.Pos.Path, e.Pos.Line, e.Msg}
-		if i, ok := seen[f]; ok && e.Pos.Line > 0 && (out[i].Pos.Col == e.Pos.Col || len(out[i].Stack) != len(e.Stack)) {
+		if i, ok := seen[f]; ok && (e.Pos.Line == 0 || out[i].Pos.Col == e.Pos.Col || len(out[i].Stack) != len(e.Stack)) {
 			if len(e.Stack) == 0 && len(out[i].Stack) > 0 { // the place of the fault, without how it came there
 				out[i] = e
 			}

@@ -84,7 +84,7 @@ func valueOf(a *runtime.Argument) runtime.Value {
 // known makes the arguments of a trial; whole tells that nothing is missing
 // from them. It is not ok if so little is known that a trial says nothing.
 func (c *call) known() (args *runtime.Dict, whole, ok bool) {
-	args, whole = &runtime.Dict{}, true
+	args, whole = &runtime.Dict{}, !c.bad
 	for i := range c.decl.Params {
 		q := &c.decl.Params[i]
 		switch {

@@ -124,9 +124,9 @@ func (l *Loader) read(p string) *text {
 // Declared checks registrations as they are written in a script that does not
 // load, so that its other problems are known as well. An argument that is
 // runtime.Unknown, or has it inside, may be anything; with spread so may one
-// that is not there. What is returned is the problems of the patterns, options
-// and routes.
-func Declared(b *runtime.Bundle, regs []runtime.Registration, spread []bool, names Names) runtime.Errors {
+// that is not there. It returns the rules that are known whole, and the
+// problems of the patterns, options and routes of all.
+func Declared(b *runtime.Bundle, regs []runtime.Registration, spread []bool, names Names) ([]*Rule, runtime.Errors) {
 	c := &compiler{bundle: b, names: names, static: true}
 	var whole []*Rule
 	for i := range regs {
@@ -142,7 +142,7 @@ func Declared(b *runtime.Bundle, regs []runtime.Registration, spread []bool, nam
 	for _, clash := range conflicts(whole) {
 		c.errs = append(c.errs, clash.problem(b))
 	}
-	return c.errs
+	return whole, c.errs
 }
 
 // known leaves out what is unknown, and names it. The handler never counts:

@@ -222,7 +222,8 @@ func TestDeclaredLeavesAloneWhatIsNotKnown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := rules.Declared(b, []runtime.Registration{c.reg}, []bool{c.spread}, nil).Error()
+			_, errs := rules.Declared(b, []runtime.Registration{c.reg}, []bool{c.spread}, nil)
+			got := errs.Error()
 			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
