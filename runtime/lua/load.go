@@ -29,6 +29,7 @@ type unit struct {
 	chunk []ast.Stmt
 	proto *glua.FunctionProto
 	rw    *rewriter
+	count *glua.LFunction // counts the lines that are run, or nil
 }
 
 // functionName is what the stack shows.
@@ -142,7 +143,14 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 		ld.parsed(u)
 	}
 	u.rw = &rewriter{src: u.src, lang: ld.lang, calls: map[int]*callSite{}, names: map[int]string{}, assigned: map[string]bool{}, tops: map[string]runtime.Position{}}
+	cover := ld.lang.host.Cover
+	if cover != nil && ld.parsed == nil {
+		u.rw.lines = &liner{src: u.src}
+	}
 	u.chunk = u.rw.file(chunk)
+	if u.rw.lines != nil {
+		u.count = u.rw.lines.counter(cover)
+	}
 	ld.errs = append(ld.errs, u.rw.errs...)
 	ld.visit = append(ld.visit, name)
 	ld.requires(u)

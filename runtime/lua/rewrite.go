@@ -14,6 +14,7 @@ const (
 	catName = "$cat"
 	tabName = "$tab"
 	keyName = "$key"
+	covName = "$cov"
 )
 
 // Bounds of one file.
@@ -48,6 +49,7 @@ type rewriter struct {
 	nodes    int
 	assigned map[string]bool // globals that the file sets
 	uses     []use           // globals that it reads
+	lines    *liner          // counts the lines that are run, or nil
 	// tops are the locals of the top level, by where they were made first.
 	tops map[string]runtime.Position
 }
@@ -74,11 +76,12 @@ func (r *rewriter) file(chunk []ast.Stmt) (out []ast.Stmt) {
 			r.errs = append(r.errs, e.err)
 		}
 	}()
-	r.push()
-	r.stmts(chunk)
-	r.pop()
+	chunk = r.block(chunk)
 	r.checkNames()
 	guards := &ast.LocalAssignStmt{Names: []string{catName, tabName, keyName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}}
+	if r.lines != nil {
+		guards.Names = append(guards.Names, covName)
+	}
 	return append([]ast.Stmt{guards}, chunk...)
 }
 
@@ -116,21 +119,36 @@ func (r *rewriter) enter(n ast.PositionHolder) {
 	}
 }
 
-func (r *rewriter) stmts(list []ast.Stmt) {
+// stmts rewrites a list of statements and returns what takes its place.
+func (r *rewriter) stmts(list []ast.Stmt) []ast.Stmt {
+	out := list
+	if r.lines != nil {
+		out = make([]ast.Stmt, 0, 2*len(list))
+	}
 	for i, s := range list {
 		r.enter(s)
+		if r.lines != nil {
+			out = append(out, r.lines.stmt(s)...)
+		}
 		r.stmt(s)
 		r.nesting--
 		if a, ok := s.(*ast.AssignStmt); ok && r.entangled(a) {
-			list[i] = apart(a)
+			s = apart(a)
+		}
+		if r.lines != nil {
+			out = append(out, s)
+		} else {
+			list[i] = s
 		}
 	}
+	return out
 }
 
-func (r *rewriter) block(list []ast.Stmt) {
+func (r *rewriter) block(list []ast.Stmt) []ast.Stmt {
 	r.push()
-	r.stmts(list)
+	list = r.stmts(list)
 	r.pop()
+	return list
 }
 
 func (r *rewriter) stmt(s ast.Stmt) {
@@ -142,19 +160,21 @@ func (r *rewriter) stmt(s ast.Stmt) {
 	case *ast.FuncCallStmt:
 		r.expr(&s.Expr)
 	case *ast.DoBlockStmt:
-		r.block(s.Stmts)
+		s.Stmts = r.block(s.Stmts)
 	case *ast.WhileStmt:
 		r.expr(&s.Condition)
-		r.block(s.Stmts)
+		s.Stmts = r.block(s.Stmts)
 	case *ast.RepeatStmt:
 		r.push()
-		r.stmts(s.Stmts)
+		s.Stmts = r.stmts(s.Stmts)
+		until := r.lines.expr(s.Condition)
 		r.expr(&s.Condition)
+		s.Condition = until(s.Condition)
 		r.pop()
 	case *ast.IfStmt:
 		r.expr(&s.Condition)
-		r.block(s.Then)
-		r.block(s.Else)
+		s.Then = r.block(s.Then)
+		s.Else = r.block(s.Else)
 	case *ast.NumberForStmt:
 		r.expr(&s.Init)
 		r.expr(&s.Limit)
@@ -163,13 +183,13 @@ func (r *rewriter) stmt(s ast.Stmt) {
 		}
 		r.push()
 		r.local(s.Name)
-		r.stmts(s.Stmts)
+		s.Stmts = r.stmts(s.Stmts)
 		r.pop()
 	case *ast.GenericForStmt:
 		r.exprs(s.Exprs)
 		r.push()
 		r.local(s.Names...)
-		r.stmts(s.Stmts)
+		s.Stmts = r.stmts(s.Stmts)
 		r.pop()
 	case *ast.FuncDefStmt:
 		r.funcDef(s)
@@ -286,7 +306,7 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
 	if fn.ParList.HasVargs {
 		r.local("arg")
 	}
-	r.stmts(fn.Stmts)
+	fn.Stmts = r.stmts(fn.Stmts)
 	r.pop()
 	r.depth--
 	r.last = outer

@@ -82,7 +82,11 @@ func (m *module) newState(ctx context.Context) (*pass, *state, *raised) {
 		global := &glua.LTable{Metatable: env}
 		fn := st.L.NewFunctionFromProto(u.proto)
 		fn.Env = global
-		v, failed := p.protected(fn, []glua.LValue{m.lang.cat, m.lang.tab, m.lang.key})
+		guards := []glua.LValue{m.lang.cat, m.lang.tab, m.lang.key}
+		if u.count != nil {
+			guards = append(guards, u.count)
+		}
+		v, failed := p.protected(fn, guards)
 		if failed != nil {
 			return p, nil, failed
 		}
