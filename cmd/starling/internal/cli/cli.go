@@ -98,7 +98,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.versionCommand(), c.workerCommand(),
-		c.fmtCommand(), c.typesCommand(),
+		c.fmtCommand(), c.typesCommand(), c.checkCommand(),
 	)
 	c.manners(root)
 	return root
@@ -119,6 +119,12 @@ func (c *command) configFlags(cmd *cobra.Command) {
 
 // load reads the configuration: flags over environment over file over base.
 func (c *command) load(cmd *cobra.Command, base *config.Config) (*config.Config, error) {
+	cfg, err := config.Load(c.sources(cmd, base))
+	return cfg, withCode(ExitUsage, err)
+}
+
+// sources are where the configuration comes from.
+func (c *command) sources(cmd *cobra.Command, base *config.Config) config.Sources {
 	flags := map[string]string{}
 	for name, key := range map[string]string{
 		"data": "data", "listen": "listen", "admin": "admin", "log-level": "log.level", "log-format": "log.format", "sandbox": "sandbox",
@@ -131,6 +137,5 @@ func (c *command) load(cmd *cobra.Command, base *config.Config) (*config.Config,
 		dirs, _ := cmd.Flags().GetStringArray("rules")
 		flags["rules"] = strings.Join(dirs, ",")
 	}
-	cfg, err := config.Load(config.Sources{File: c.file, Getenv: c.env.Getenv, Flags: flags, Base: base})
-	return cfg, withCode(ExitUsage, err)
+	return config.Sources{File: c.file, Getenv: c.env.Getenv, Flags: flags, Base: base}
 }
