@@ -1,0 +1,235 @@
+package scripttest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// webhook is t.webhook: a request that has passed the way in. Its signature,
+// where the route wants one, is made here.
+func webhook(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+	r := w.newRun(x, "t.webhook")
+	if err := w.start(); err != nil {
+		return w.finish(r, err)
+	}
+	method, target, found := strings.Cut(strings.TrimSpace(a.Text("route")), " ")
+	if !found {
+		method, target = http.MethodPost, method
+	}
+	path, query, _ := strings.Cut(target, "?")
+	body, contentType, err := requestBody(a)
+	if err != nil {
+		return w.finish(r, err)
+	}
+	if q := a.Map("query"); q != nil {
+		query = form(q)
+	}
+	rule, _, found, allow := w.loader.Current().Webhook(method, path)
+	switch {
+	case !found && len(allow) > 0:
+		r.status = http.StatusMethodNotAllowed
+		return w.finish(r, nil)
+	case !found:
+		r.status = http.StatusNotFound
+		return w.finish(r, nil)
+	}
+	req := &event.Request{Method: method, Path: path, Query: query, Remote: "192.0.2.1:40000"}
+	headers := &runtime.Dict{}
+	if contentType != "" {
+		headers.Set("content-type", contentType)
+	}
+	if h := w.signature(rule.Hook, body); h[0] != "" {
+		headers.Set(h[0], h[1])
+	}
+	if d := a.Map("headers"); d != nil {
+		for _, f := range d.Fields {
+			headers.Set(strings.ToLower(f.Key), text(f.Value))
+		}
+	}
+	for _, f := range headers.Fields {
+		req.Headers = append(req.Headers, event.Header{Name: f.Key, Value: text(f.Value)})
+	}
+	return w.finish(r, w.deliver(r, &event.Event{
+		ID: "wh-" + w.random(32), Kind: event.Webhook, Type: "webhook", Received: w.clock.Now(), Via: "http",
+		Encoding: event.HTTP, Raw: body, Request: req,
+	}))
+}
+
+func text(v runtime.Value) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	b, _ := runtime.AppendJSON(nil, v)
+	return string(b)
+}
+
+func form(d *runtime.Dict) string {
+	q := url.Values{}
+	for _, f := range d.Fields {
+		list, ok := f.Value.(runtime.List)
+		if !ok {
+			list = runtime.List{f.Value}
+		}
+		for _, v := range list {
+			q.Add(f.Key, text(v))
+		}
+	}
+	return q.Encode()
+}
+
+// requestBody is the body that json=, form= or body= give, and its type.
+func requestBody(a *runtime.Args) (body []byte, contentType string, err error) {
+	given := 0
+	if v, ok := a.Get("json"); ok {
+		given++
+		if body, err = runtime.AppendJSON(nil, runtime.Plain(v)); err != nil {
+			return nil, "", err
+		}
+		contentType = "application/json"
+	}
+	if d := a.Map("form"); d != nil {
+		given++
+		body, contentType = []byte(form(d)), "application/x-www-form-urlencoded"
+	}
+	if v, ok := a.Get("body"); ok {
+		given++
+		switch v := v.(type) {
+		case string:
+			body = []byte(v)
+		case []byte:
+			body = v
+		}
+	}
+	if given > 1 {
+		return nil, "", fmt.Errorf("json, form and body exclude each other")
+	}
+	return body, contentType, nil
+}
+
+// signature is the header that proves a request to be from who knows the secret.
+func (w *world) signature(h *rules.Hook, body []byte) [2]string {
+	if h.Open {
+		return [2]string{}
+	}
+	var secret strings.Builder
+	for _, p := range h.Secret.Parts {
+		secret.WriteString(p.Text)
+		if p.Name != "" {
+			v, _ := w.secret(p.Name)
+			secret.WriteString(v)
+		}
+	}
+	mac := hmac.New(sha256.New, []byte(secret.String()))
+	mac.Write(body)
+	digits := "sha256=" + hex.EncodeToString(mac.Sum(nil))
+	if h.Signature == "hmac-sha256" {
+		return [2]string{"x-signature", digits}
+	}
+	return [2]string{"x-hub-signature-256", digits}
+}
+
+// maxFirings bounds what one t.advance sets off.
+const maxFirings = 10_000
+
+// advance is t.advance: time passes, and what falls due on the way happens at
+// its time, in order.
+func advance(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+	r := w.newRun(x, "t.advance")
+	if err := w.start(); err != nil {
+		return w.finish(r, err)
+	}
+	target := w.clock.Now().Add(a.Duration("by", 0))
+	if s := a.Text("to"); s != "" {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return w.finish(r, fmt.Errorf("t.advance: to: want a time such as \"2026-01-05T12:00:00Z\" (got %q)", s))
+		}
+		target = t
+	}
+	if target.Before(w.clock.Now()) {
+		return w.finish(r, fmt.Errorf("t.advance: time does not go back: it is %s", w.clock.Now().Format(time.RFC3339)))
+	}
+	for n := 0; ; n++ {
+		due, at := w.due("")
+		if len(due) == 0 || at.After(target) {
+			break
+		}
+		if n == maxFirings {
+			return w.finish(r, fmt.Errorf("t.advance: more than %d schedules fall due until then", maxFirings))
+		}
+		if err := w.fire(r, due, at); err != nil {
+			return w.finish(r, err)
+		}
+	}
+	w.clock.set(target)
+	return w.finish(r, nil)
+}
+
+// tick is t.tick: the next schedule that is due, now.
+func tick(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+	r := w.newRun(x, "t.tick")
+	if err := w.start(); err != nil {
+		return w.finish(r, err)
+	}
+	due, at := w.due(a.Text("rule"))
+	if len(due) == 0 {
+		var names []string
+		for _, rule := range w.loader.Current().OfKind(event.Schedule) {
+			names = append(names, rule.ID)
+		}
+		e := &runtime.Error{Kind: runtime.RunError, Msg: "t.tick: no schedule is due", Hint: "the rules have no on.schedule"}
+		if len(names) > 0 {
+			e.Msg, e.Hint = "t.tick: there is no schedule "+strconv.Quote(a.Text("rule")), "there are "+strings.Join(names, ", ")
+		}
+		return w.finish(r, e)
+	}
+	return w.finish(r, w.fire(r, due, at))
+}
+
+// due finds the schedules that are due next: of the rule of that id or
+// function, if it is named.
+func (w *world) due(name string) (due []*rules.Rule, at time.Time) {
+	for _, rule := range w.loader.Current().OfKind(event.Schedule) {
+		if name != "" && rule.ID != name && !strings.HasSuffix(rule.ID, ":"+name) {
+			continue
+		}
+		next := rule.Schedule.Next(w.clock.Now())
+		switch {
+		case next.IsZero():
+		case len(due) == 0 || next.Before(at):
+			due, at = []*rules.Rule{rule}, next
+		case next.Equal(at):
+			due = append(due, rule)
+		}
+	}
+	sort.SliceStable(due, func(i, j int) bool { return due[i].ID < due[j].ID })
+	return due, at
+}
+
+// fire lets the schedules happen at their time.
+func (w *world) fire(r *run, due []*rules.Rule, at time.Time) error {
+	w.clock.set(at)
+	for _, rule := range due {
+		err := w.deliver(r, &event.Event{
+			ID:   "sch-" + rule.ID + "-" + strconv.FormatInt(at.Unix(), 10),
+			Kind: event.Schedule, Type: "schedule", CallbackID: rule.ID, Via: "local",
+			Received: at, ScheduledAt: at, Encoding: event.None,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

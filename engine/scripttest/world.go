@@ -1,0 +1,320 @@
+package scripttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/runtime"
+)
+
+// settleIn bounds the wait for one event, in real time: its runs are bounded by
+// the limits of rules, and nothing in a world waits for anything outside.
+const settleIn = 30 * time.Second
+
+// world is what one test works on: everything that an engine has, made anew,
+// with recorders for a far side. Its methods are called by the goroutine of the
+// test; what the engine calls back is guarded by mu.
+type world struct {
+	s      *suite
+	t      *Test
+	tester *object
+	clock  *clock
+	count  int // of what was made: ids are the same in each run of a test
+
+	// What the test set up, and what holds for every case of a table.
+	scripts []string
+	config  map[string]runtime.Value
+	secrets map[string]string
+	setup   []func() error
+	web     *web
+	slack   *recorder
+
+	// The engine, from the first event on.
+	loader *rules.Loader
+	store  *store
+	disp   *dispatch.Dispatcher
+	client *slackapi.Client
+	stop   func()
+
+	mu   sync.Mutex
+	runs map[string]*run // by event id
+	all  []*run
+	// failed are what does not stop the test at once; last is what the error
+	// that is under way has to show.
+	failed []*Failure
+	last   *Failure
+	shots  int
+}
+
+func newWorld(t *Test) *world {
+	w := &world{s: t.s, t: t, config: map[string]runtime.Value{}, secrets: map[string]string{}}
+	w.web, w.slack = &web{w: w}, &recorder{w: w}
+	w.tester = &object{name: "t", w: w, methods: t.s.r.methods["t"]}
+	w.begin()
+	return w
+}
+
+// begin makes the parts that hold state.
+func (w *world) begin() {
+	w.clock, w.count = newClock(), 0
+	w.store = &store{Store: queue.NewMemory(queue.MemoryOptions{Now: w.clock.Now}), settled: map[string]chan struct{}{}}
+	w.runs, w.all = map[string]*run{}, nil
+	w.slack.begin()
+	w.web.begin()
+}
+
+// again makes the world new, as the test had set it up, for a case of a table.
+func (w *world) again() error {
+	w.close()
+	w.begin()
+	for _, f := range w.setup {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start puts the engine together, once.
+func (w *world) start() error {
+	if w.disp != nil {
+		return nil
+	}
+	paths := w.scripts
+	if paths == nil {
+		if paths = w.s.ownScript(); paths == nil {
+			return &runtime.Error{
+				Kind: runtime.LoadError, Msg: "there is no script that " + w.s.path + " is named after",
+				Hint: "name the rules under test: t.rules(\"deploy.star\")",
+			}
+		}
+	}
+	var err error
+	if w.loader, err = w.s.rules(context.Background(), paths, w.config); err != nil {
+		return err
+	}
+	live, err := w.live()
+	if err != nil {
+		return err
+	}
+	c := w.s.cfg
+	w.disp = dispatch.New(dispatch.Options{
+		Store: w.store, Pool: w.s.pool, Rules: w.loader, Live: live,
+		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
+		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
+		Observe: func(e *event.Event) { w.client.Observe(e) },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.disp.Run(ctx) })
+	disp := w.disp
+	w.stop = func() {
+		cancel()
+		disp.Abort()
+		wg.Wait()
+	}
+	return nil
+}
+
+// live are the handlers of production, on top of the recorders.
+func (w *world) live() (door.Live, error) {
+	var err error
+	w.client, err = slackapi.New(slackapi.Options{
+		HTTP: &http.Client{Transport: w.slack}, Tokens: slackapi.Static{Bot: "xoxb-test", User: "xoxp-test"},
+		Timeout: settleIn, Now: w.clock.Now, AfterFunc: w.clock.after, Rand: half,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out, err := door.NewHTTP(door.HTTPOptions{
+		Allow: w.s.cfg.HTTP.Allow, Transport: w.web, Sleep: w.clock.sleep, Rand: half, Timeout: settleIn, MaxTimeout: settleIn,
+	})
+	if err != nil {
+		return nil, err
+	}
+	live := door.NewLive(door.Deps{Slack: w.client, HTTP: out, State: w.store.State(), Secrets: w.secret, Now: w.clock.Now})
+	for kind, h := range live {
+		do := h.Do
+		h.Do = func(ctx context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {
+			return do(context.WithValue(ctx, askerKey{}, &asker{r, e}), r, e)
+		}
+		live[kind] = h
+	}
+	return live, nil
+}
+
+func half() float64 { return 0.5 }
+
+// asker is who makes a request: recorders find it in the request's context.
+type asker struct {
+	run    *door.Run
+	effect runtime.Effect
+}
+
+type askerKey struct{}
+
+func askerOf(ctx context.Context) *asker {
+	a, _ := ctx.Value(askerKey{}).(*asker)
+	return a
+}
+
+// secret is what stands in for a secret; t.secret gives it another value.
+func (w *world) secret(name string) (string, bool) {
+	if v, ok := w.secrets[name]; ok {
+		return v, true
+	}
+	return "test-" + name, true
+}
+
+// random returns n characters of Slack's ids, the same ones in each run.
+func (w *world) random(n int) string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	w.count++
+	b := []byte(strings.Repeat("0", n))
+	for i, k := n-1, w.count; i >= 0 && k > 0; i, k = i-1, k/32 {
+		b[i] = alphabet[k%32]
+	}
+	return string(b)
+}
+
+// close ends the engine of the world.
+func (w *world) close() {
+	if w.stop != nil {
+		w.stop()
+	}
+	_ = w.store.Close(context.Background())
+	w.disp, w.stop = nil, nil
+}
+
+// deliver hands an event to the dispatcher as the way in does, waits until all
+// its runs have ended, and adds what came of it to r.
+func (w *world) deliver(r *run, e *event.Event) error {
+	if err := w.start(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	r.events = append(r.events, e)
+	if w.runs[e.ID] == nil {
+		w.runs[e.ID] = r
+	}
+	w.mu.Unlock()
+	done := w.store.watch(e.ID)
+	err := w.accept(r, e)
+	if errors.Is(err, queue.ErrDuplicate) {
+		r.duplicate = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("store the event: %w", err)
+	}
+	timer := time.NewTimer(settleIn)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("the rules did not end within %s", settleIn)
+	}
+}
+
+// accept stores the event, and waits for the answer if there is one to wait
+// for: as long as the configuration says, by the clock of the world.
+func (w *world) accept(r *run, e *event.Event) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if !e.Answered() {
+		return w.disp.Accept(ctx, e)
+	}
+	defer w.clock.alarm(e.Received.Add(w.s.cfg.Limits.Answer), cancel)()
+	a, err := w.disp.AcceptAnswered(ctx, e)
+	if err == nil {
+		r.answer, r.late = a, ctx.Err() != nil
+	}
+	return err
+}
+
+// inspector takes what the dispatcher tells of an event and its runs.
+type inspector struct{ w *world }
+
+// Event implements dispatch.Inspector.
+func (i inspector) Event(t dispatch.EventTrace) {
+	i.w.mu.Lock()
+	defer i.w.mu.Unlock()
+	if r := i.w.runs[t.Event.ID]; r != nil {
+		r.verdicts = append(r.verdicts, t.Verdicts...)
+	}
+}
+
+// Run implements dispatch.Inspector.
+func (i inspector) Run(t dispatch.RunTrace) {
+	i.w.mu.Lock()
+	defer i.w.mu.Unlock()
+	r := i.w.runs[t.EventID]
+	if r == nil {
+		return
+	}
+	if at := slices.IndexFunc(r.traces, func(x dispatch.RunTrace) bool { return x.ID == t.ID }); at >= 0 {
+		r.traces[at] = t // it waited, and went on
+		return
+	}
+	r.traces = append(r.traces, t)
+}
+
+// store tells when events are settled.
+type store struct {
+	queue.Store
+	mu      sync.Mutex
+	settled map[string]chan struct{}
+}
+
+func (s *store) watch(id string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := make(chan struct{})
+	s.settled[id] = ch
+	return ch
+}
+
+func (s *store) over(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch := s.settled[id]; ch != nil {
+		close(ch)
+		delete(s.settled, id)
+	}
+}
+
+// Consume implements queue.Store.
+func (s *store) Consume(ctx context.Context, most int, handle func(queue.Delivery)) error {
+	return s.Store.Consume(ctx, most, func(d queue.Delivery) { handle(&delivery{d, s}) })
+}
+
+type delivery struct {
+	queue.Delivery
+	s *store
+}
+
+// Settle implements queue.Delivery.
+func (d *delivery) Settle(entries ...queue.Entry) {
+	d.Delivery.Settle(entries...)
+	d.s.over(d.ID())
+}
+
+// Dead implements queue.Delivery.
+func (d *delivery) Dead(ctx context.Context, reason string) error {
+	err := d.Delivery.Dead(ctx, reason)
+	d.s.over(d.ID())
+	return err
+}
