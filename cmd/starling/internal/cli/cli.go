@@ -97,8 +97,9 @@ func newRoot(env *Env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(ExitUsage, err) })
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
-		c.configCommand(), c.docsCommand(), c.versionCommand(), c.workerCommand(),
-		c.fmtCommand(), c.typesCommand(), c.checkCommand(),
+		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
+		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.checkCommand(),
+		c.explainCommand(), c.triggerCommand(),
 	)
 	c.manners(root)
 	return root
