@@ -21,6 +21,8 @@ type Sources struct {
 	// File is the path that --config names; "" means $STARLING_CONFIG,
 	// $CONFIG_FILE, or ./starling.yaml if it is there.
 	File string
+	// Text, if not nil, is what File holds in an editor: it is not read.
+	Text []byte
 	// Getenv looks up the environment.
 	Getenv func(string) string
 	// Flags are the flags that were given, by configuration key ("listen").
@@ -117,7 +119,10 @@ func (c *Config) readFile(src Sources) runtime.Errors {
 	if path == "" {
 		path = "starling.yaml"
 	}
-	text, err := os.ReadFile(path)
+	text, err := src.Text, error(nil)
+	if text == nil {
+		text, err = os.ReadFile(path)
+	}
 	if err != nil {
 		if os.IsNotExist(err) && !named {
 			return nil

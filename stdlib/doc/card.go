@@ -66,3 +66,70 @@ func (r *Reader) Signature(b *runtime.Builtin) string {
 	}
 	return Signature(b)
 }
+
+// Active returns the index, among Parameters, of the argument that is being
+// written: after so many commas, or the one of that name, or in Lua's last
+// table; -1 if there is none.
+func (r *Reader) Active(b *runtime.Builtin, commas int, keyword string, table bool) int {
+	labels := r.Parameters(b)
+	if r.Lua && table {
+		return len(labels) - 1
+	}
+	for i := range labels {
+		p := r.Described(b, i, keyword)
+		switch {
+		case p == nil:
+		case keyword != "" && (p.Name == keyword || p.Rest):
+			return i
+		case keyword != "" || p.Named && !r.Lua || p.Rest:
+		case p.Variadic && commas >= i, commas == i:
+			return i
+		}
+	}
+	return -1
+}
+
+// Described returns the parameter that label i of Parameters stands for; nil
+// for the star. Lua's table of options stands for the one of that name.
+func (r *Reader) Described(b *runtime.Builtin, i int, keyword string) *runtime.Param {
+	if r.Lua {
+		n := 0
+		for j := range b.Params {
+			p := &b.Params[j]
+			if p.Named || p.Rest {
+				continue
+			}
+			if n == i {
+				return p
+			}
+			n++
+		}
+		for j := range b.Params {
+			if p := &b.Params[j]; p.Name == keyword {
+				return p
+			}
+		}
+		return nil
+	}
+	starred := false
+	for j := range b.Params {
+		p := &b.Params[j]
+		if p.Named && !starred {
+			starred = true
+			if i == 0 {
+				return nil
+			}
+			i--
+		}
+		starred = starred || p.Variadic
+		if i == 0 {
+			return p
+		}
+		i--
+	}
+	return nil
+}
+
+// ResultFields returns the fields of what a built-in returns, as far as its
+// documentation names them.
+func ResultFields(b *runtime.Builtin) []string { return resultFields(b) }

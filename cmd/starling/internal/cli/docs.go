@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-rules/starling/engine/scripttest"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib"
 	"github.com/starling-rules/starling/stdlib/doc"
@@ -14,7 +15,7 @@ import (
 // reference is the library that docs, types and lsp tell about: what rules
 // can use, and what tests can use beside.
 func reference() (*runtime.Library, error) {
-	return stdlib.Library()
+	return runtime.NewLibrary(stdlib.Builtins(), scripttest.Builtins())
 }
 
 func (c *command) docsCommand() *cobra.Command {

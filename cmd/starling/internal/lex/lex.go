@@ -147,8 +147,8 @@ func (s *scanner) common(c byte) bool {
 		for s.pos < len(s.text) {
 			c := s.text[s.pos]
 			exponent := !hex && s.pos > start && (c == '+' || c == '-') && s.text[s.pos-1]|0x20 == 'e'
-			range_ := c == '.' && s.pos+1 < len(s.text) && s.text[s.pos+1] == '.' // Lua's ..
-			if range_ || !isDigit(c) && !isLetter(c) && c != '.' && !exponent {
+			dots := c == '.' && s.pos+1 < len(s.text) && s.text[s.pos+1] == '.' // Lua's ..
+			if dots || !isDigit(c) && !isLetter(c) && c != '.' && !exponent {
 				break
 			}
 			s.pos++
