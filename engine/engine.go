@@ -66,6 +66,9 @@ type Options struct {
 	// OnRules is told of the rules in force whenever they or the errors of
 	// rule files change; may be nil.
 	OnRules func(*rules.Set, *rules.Report)
+	// Lint says what is questionable in a version of a script that has become
+	// live, for the log and the report; it reads the sources. May be nil.
+	Lint func(*rules.Version) []*runtime.Error
 	// Drain is how long Run waits for runs under way when it ends: 20 s.
 	Drain   time.Duration
 	Version string
@@ -228,7 +231,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 	}
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
-		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known,
+		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, Lint: o.Lint,
 		// More than there are processors: a pool of processes is asked ahead,
 		// so that no worker waits for the next file.
 		Parallel: 32,

@@ -18,6 +18,7 @@ type announcer struct {
 	out    io.Writer
 	now    func() time.Time
 	broken map[string]string // the errors told last, by file
+	warned map[string]string // and the warnings
 }
 
 func (a *announcer) announce(live int, rep *rules.Report) {
@@ -45,9 +46,23 @@ func (a *announcer) announce(live int, rep *rules.Report) {
 		}
 	}
 	a.broken = broken
+	warned := map[string]string{}
+	for _, f := range rep.Files {
+		if len(f.Warnings) == 0 {
+			continue
+		}
+		warned[f.Path] = f.Warnings.Detail()
+		if warned[f.Path] != a.warned[f.Path] {
+			b.WriteString(warned[f.Path])
+		}
+	}
+	a.warned = warned
 	fmt.Fprintf(&b, "%s  %s live", a.now().Format(time.TimeOnly), plural(live, "rule"))
 	if len(broken) > 0 {
 		fmt.Fprintf(&b, ", %s with errors", plural(len(broken), "file"))
+	}
+	if rep.Warnings > 0 {
+		fmt.Fprintf(&b, ", %s", plural(rep.Warnings, "warning"))
 	}
 	if len(rep.Files) == 0 {
 		b.WriteString(": save a .star or .lua file to begin")

@@ -14,6 +14,7 @@ import (
 	"github.com/starling-rules/starling/engine/check"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/scripttest"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib"
@@ -148,8 +149,21 @@ func withoutMissing(cfg *config.Config) ([]*runtime.Error, error) {
 	return problems, nil
 }
 
-// newChecker makes a checker that knows all built-ins, those of tests among them.
-func newChecker(cfg *config.Config) (*check.Checker, error) {
+// linter is what a server says of the rules that it has taken up.
+func linter(cfg *config.Config) (func(*rules.Version) []*runtime.Error, error) {
+	checker, err := checkerFor(cfg, false)
+	if err != nil {
+		return nil, err
+	}
+	return checker.Lint, nil
+}
+
+// newChecker makes a checker of rules and their tests.
+func newChecker(cfg *config.Config) (*check.Checker, error) { return checkerFor(cfg, true) }
+
+// checkerFor makes a checker that knows all built-ins, with tests those of
+// tests as well.
+func checkerFor(cfg *config.Config, tests bool) (*check.Checker, error) {
 	lib, err := stdlib.Library()
 	if err != nil {
 		return nil, err
@@ -158,18 +172,19 @@ func newChecker(cfg *config.Config) (*check.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	testLib, err := runtime.NewLibrary(lib.All(), scripttest.Builtins())
-	if err != nil {
-		return nil, err
+	o := check.Options{
+		Library: lib, Languages: langs, Config: cfg, Scripts: library(), CheckView: ui.CheckView,
+		CheckBlocks: func(blocks runtime.List) error { return ui.CheckBlocks(blocks, ui.MaxMessageBlocks) },
 	}
-	testLangs, err := languages(runtime.Host{Library: testLib, Input: event.Host})
-	if err != nil {
-		return nil, err
+	if tests {
+		if o.TestLibrary, err = runtime.NewLibrary(lib.All(), scripttest.Builtins()); err != nil {
+			return nil, err
+		}
+		if o.TestLanguages, err = languages(runtime.Host{Library: o.TestLibrary, Input: event.Host}); err != nil {
+			return nil, err
+		}
 	}
-	return check.New(check.Options{
-		Library: lib, Languages: langs, TestLibrary: testLib, TestLanguages: testLangs, Config: cfg, Scripts: library(),
-		CheckBlocks: func(blocks runtime.List) error { return ui.CheckBlocks(blocks, ui.MaxMessageBlocks) }, CheckView: ui.CheckView,
-	})
+	return check.New(o)
 }
 
 // checkPretty prints each problem with its source line, for people.

@@ -118,7 +118,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	cfg.Slack.SigningSecrets, cfg.Slack.BotToken, cfg.Slack.UserToken = []string{slack.SigningSecret()}, sim.DevBotToken, sim.DevUserToken
 	cfg.Slack.APIURL = slack.APIURL()
 
-	log := slog.New(without{logger(cfg, c.env.Stderr).Handler(), []string{"rule file has an error", "rules directory", "rules loaded"}})
+	log := slog.New(without{logger(cfg, c.env.Stderr).Handler(), []string{"rule file has an error", "rule file is questionable", "rule files are questionable", "rules directory", "rules loaded"}})
 	harden(log)
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
@@ -128,8 +128,12 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	if err != nil {
 		return withCode(ExitStart, err)
 	}
+	lint, err := linter(cfg)
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
 	e, err := engine.New(ctx, engine.Options{
-		Config: cfg, Library: lib, Pool: c.pool(cfg, log), Scripts: library(), Listener: eventsLn, Admin: adminLn,
+		Config: cfg, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Listener: eventsLn, Admin: adminLn,
 		Inspector: inspector{slack}, Drain: time.Second, Version: Version, Logger: log,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))

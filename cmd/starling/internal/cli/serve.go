@@ -56,6 +56,9 @@ func (c *command) serve(ctx context.Context, log *slog.Logger, o engine.Options)
 	}
 	o.Library, o.Pool, o.Logger, o.Version = lib, c.pool(o.Config, log), log, Version
 	o.Scripts = library()
+	if o.Lint, err = linter(o.Config); err != nil {
+		return withCode(ExitStart, err)
+	}
 	e, err := engine.New(ctx, o)
 	if err != nil {
 		return withCode(ExitStart, err)
