@@ -91,7 +91,7 @@ func (a *linter) lint(pos runtime.Position, msg, hint string) {
 func (a *linter) at(n ast.PositionHolder) runtime.Position { return a.src.at(n.Line()) }
 
 func (a *linter) enter() {
-	if a.nesting++; a.nesting > 2*maxNesting {
+	if a.nesting++; a.nesting > 2*guarded.nesting {
 		panic(tooMuch{})
 	}
 }

@@ -14,9 +14,7 @@ import (
 
 // What built-ins of the language cost in steps: an instruction is one.
 const (
-	newTableCost = 40 // an empty table becomes 2 KB with its first field
-	maxText      = 1 << 20
-	maxUnpack    = 4096
+	newTableCost = 40   // an empty table becomes 2 KB with its first field
 	maxDump      = 2000 // parts of a table that print shows
 )
 
@@ -291,8 +289,8 @@ func (p *pass) sentence(L *glua.LState) string {
 			b.WriteByte(' ')
 		}
 		text := p.words(arg(L, i))
-		if b.Len()+len(text) > maxText {
-			fault(L, "print", "the text is longer than %d bytes", maxText)
+		if max := p.m.lang.bounds.text; b.Len()+len(text) > max {
+			fault(L, "print", "the text is longer than %d bytes", max)
 		}
 		b.WriteString(text)
 		p.budget.spend(charText(len(text)))
@@ -341,10 +339,10 @@ func baseUnpack(L *glua.LState) int {
 		n = t.Len()
 	}
 	from, to := intArg(L, "unpack", 2, 1), intArg(L, "unpack", 3, n)
-	if to-from >= maxUnpack {
-		fault(L, "unpack", "%d values are more than %d", to-from+1, maxUnpack)
-	}
 	p := passOf(L)
+	if max := p.m.lang.bounds.unpack; to-from >= max {
+		fault(L, "unpack", "%d values are more than %d", to-from+1, max)
+	}
 	for i := from; i <= to; i++ {
 		p.budget.spend(1)
 		if t != nil {

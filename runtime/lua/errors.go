@@ -226,7 +226,7 @@ func (p *pass) frames(L *glua.LState) []runtime.Frame {
 	var out []runtime.Frame
 	for ; L != nil; L = L.Parent {
 		last := -1
-		for level := 0; level < 10*callDepth; level++ {
+		for level := 0; level < maxLevels; level++ {
 			dbg, ok := L.GetStack(level)
 			if !ok {
 				break
@@ -266,7 +266,7 @@ func (p *pass) posIn(L *glua.LState) runtime.Position {
 // lineIn is the same as the parser's line.
 func (p *pass) lineIn(L *glua.LState) (*unit, int) {
 	for ; L != nil; L = L.Parent {
-		for level := 0; level < 10*callDepth; level++ {
+		for level := 0; level < maxLevels; level++ {
 			dbg, ok := L.GetStack(level)
 			if !ok {
 				break

@@ -107,7 +107,7 @@ var hostMeta = &glua.LTable{Metatable: glua.LNil}
 func init() { // what the functions use is hostMeta itself
 	for name, fn := range map[string]glua.LGFunction{
 		"__index": hostIndex, "__newindex": hostNewIndex, "__len": hostLen, "__eq": hostEq, "__call": hostCall,
-		"__lt": hostCompare, "__le": hostCompare,
+		"__concat": concat, "__lt": hostCompare, "__le": hostCompare,
 		"__add": hostArith, "__sub": hostArith, "__mul": hostArith, "__div": hostArith, "__mod": hostArith, "__pow": hostArith, "__unm": hostArith,
 	} {
 		hostMeta.RawSetString(name, goFunction(fn))

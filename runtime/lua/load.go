@@ -17,10 +17,6 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// maxSource bounds one file whatever the limits say: the interpreter's
-// compiler takes time that grows with the square of the constants.
-const maxSource = 64 << 10
-
 // unit is one file of a bundle.
 type unit struct {
 	path  string
@@ -121,7 +117,7 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 	}
 	u := &unit{path: name}
 	ld.units[name] = u
-	if limit := min(ld.lim.Source, maxSource); len(text) > limit {
+	if limit := min(ld.lim.Source, ld.lang.bounds.source); len(text) > limit {
 		ld.errs = append(ld.errs, &runtime.Error{
 			Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: runtime.Position{Path: name},
 			Msg: fmt.Sprintf("source of %d bytes exceeds the limit of %d", len(text), limit),

@@ -48,7 +48,10 @@ func init() {
 // Language is Lua with the built-ins of one library. It is immutable and safe
 // for concurrent use.
 type Language struct {
-	host runtime.Host
+	host   runtime.Host
+	bounds *bounds
+	// bare leaves the syntax tree as it is (NewUnguarded).
+	bare bool
 	// globals is what every script sees, as a hidden table; states never write
 	// to it, so they share it.
 	globals *glua.LTable
@@ -71,8 +74,17 @@ var _ runtime.Language = (*Language)(nil)
 // New binds the built-ins of host.Library. It fails if a built-in cannot be
 // bound: a Native one that this package does not know, a constant that has no
 // Lua form.
-func New(host runtime.Host) (*Language, error) {
-	l := &Language{host: host, globals: &glua.LTable{Metatable: glua.LNil}, spaces: map[string][]string{}, names: map[string]bool{}}
+func New(host runtime.Host) (*Language, error) { return newLanguage(host, guarded) }
+
+// NewUnguarded is New without the guards that bound what scripts make and how
+// long they take, for tests that show that worker processes hold alone, and
+// for measuring what the guards cost. Nothing is left but the limits of
+// effects and output, and what data that leaves a script is held to: a loop
+// does not end, and one operation can take all memory or stack.
+func NewUnguarded(host runtime.Host) (*Language, error) { return newLanguage(host, unbounded) }
+
+func newLanguage(host runtime.Host, b *bounds) (*Language, error) {
+	l := &Language{host: host, bounds: b, bare: b.free, globals: &glua.LTable{Metatable: glua.LNil}, spaces: map[string][]string{}, names: map[string]bool{}}
 	tree := newSpace("")
 	standard(tree)
 	if host.Library != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -63,6 +64,9 @@ func passOf(L *glua.LState) *pass { return L.Context().(*budget).p }
 func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 	p := &pass{m: m, call: c, lim: c.Limits.OrDefault(), start: time.Now()}
 	p.budget = budget{p: p, limit: p.lim.Steps, next: min(tickSteps, p.lim.Steps), look: p.watch(ctx)}
+	if m.lang.bounds.free {
+		p.budget.free, p.budget.limit = true, math.MaxUint64
+	}
 	p.source.Seed(c.Seed, c.Seed^0x9e3779b97f4a7c15)
 	p.rand = *rand.New(&p.source)
 	p.x = runtime.Context{

@@ -13,15 +13,15 @@ type matcher struct {
 	caps     [maxCaptures]capture
 	level    int
 	depth    int
+	deepest  int // the bound of depth
 	err      error
 }
 
 // Bounds of patterns, those of the original.
 const (
-	maxCaptures   = 32
-	maxMatchDepth = 200
-	unclosed      = -1
-	position      = -2
+	maxCaptures = 32
+	unclosed    = -1
+	position    = -2
 )
 
 type capture struct{ start, len int }
@@ -58,7 +58,7 @@ func (m *matcher) fail(err error) int {
 }
 
 func (m *matcher) do(s, p int) int {
-	if m.depth++; m.depth > maxMatchDepth {
+	if m.depth++; m.depth > m.deepest {
 		return m.fail(errDepth)
 	}
 	defer func() { m.depth-- }()

@@ -17,12 +17,8 @@ const (
 	covName = "$cov"
 )
 
-// Bounds of one file.
-const (
-	maxNesting = 150    // of expressions and blocks: the compiler recurses
-	maxNodes   = 40_000 // statements and expressions
-	maxJoined  = 40     // operands of one call of $cat: each needs a register
-)
+// maxJoined is how many operands one call of $cat has: each needs a register.
+const maxJoined = 40
 
 // callSite is a call in the source that may register a rule.
 type callSite struct {
@@ -110,10 +106,10 @@ func (r *rewriter) fail(kind runtime.ErrorKind, line int, msg, hint string) {
 func (r *rewriter) enter(n ast.PositionHolder) {
 	r.nodes++
 	r.nesting++
-	if r.nesting > maxNesting || r.nodes > maxNodes {
-		msg := fmt.Sprintf("nested more than %d deep", maxNesting)
-		if r.nodes > maxNodes {
-			msg = fmt.Sprintf("more than %d statements and expressions", maxNodes)
+	if b := r.lang.bounds; r.nesting > b.nesting || r.nodes > b.nodes {
+		msg := fmt.Sprintf("nested more than %d deep", b.nesting)
+		if r.nodes > b.nodes {
+			msg = fmt.Sprintf("more than %d statements and expressions", b.nodes)
 		}
 		panic(tooMuch{&runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: r.src.at(n.Line()), Msg: msg, Hint: "split it"}})
 	}
@@ -338,7 +334,9 @@ func (r *rewriter) expr(p *ast.Expr) {
 		r.attr(e)
 	case *ast.TableExpr:
 		r.table(e)
-		*p = guard(tabName, e.Line(), e)
+		if !r.lang.bare {
+			*p = guard(tabName, e.Line(), e)
+		}
 	case *ast.FuncCallExpr:
 		r.call(e)
 	case *ast.LogicalOpExpr:
@@ -355,7 +353,14 @@ func (r *rewriter) expr(p *ast.Expr) {
 		r.expr(&e.Rhs)
 		e.SetLine(line)
 	case *ast.StringConcatOpExpr:
-		*p = r.concat(e)
+		if !r.lang.bare {
+			*p = r.concat(e)
+			return
+		}
+		line := r.operator(e.Rhs, "..", e.Line())
+		r.expr(&e.Lhs)
+		r.expr(&e.Rhs)
+		e.SetLine(line)
 	case *ast.UnaryMinusOpExpr:
 		r.expr(&e.Expr)
 	case *ast.UnaryNotOpExpr:
@@ -440,7 +445,7 @@ func (r *rewriter) attr(e *ast.AttrGetExpr) {
 // index guards a store at a computed place: the interpreter fills a list with
 // nils up to any index, so a far one must be paid for.
 func (r *rewriter) index(e *ast.AttrGetExpr) {
-	if _, ok := e.Key.(*ast.StringExpr); ok {
+	if _, ok := e.Key.(*ast.StringExpr); ok || r.lang.bare {
 		return
 	}
 	var object ast.Expr = &ast.NilExpr{}
@@ -468,7 +473,9 @@ func (r *rewriter) table(e *ast.TableExpr) {
 				r.nameFunction(f.Value, key.Value, 0)
 			} else {
 				r.expr(&f.Key)
-				f.Key = guard(keyName, e.Line(), f.Key)
+				if !r.lang.bare {
+					f.Key = guard(keyName, e.Line(), f.Key)
+				}
 			}
 		}
 		r.expr(&f.Value)

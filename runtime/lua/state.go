@@ -16,14 +16,16 @@ import (
 )
 
 // Sizes of a state. Registers and frames are allocated at once; registers grow.
-const (
-	callDepth    = 200
-	registers    = 512
-	maxRegisters = 32 << 10
-)
+const registers = 512
 
-var options = glua.Options{
-	CallStackSize: callDepth, RegistrySize: registers, RegistryGrowStep: registers, RegistryMaxSize: maxRegisters, SkipOpenLibs: true,
+// maxLevels bounds a look down the stack.
+const maxLevels = 2000
+
+func (l *Language) options() glua.Options {
+	return glua.Options{
+		CallStackSize: l.bounds.calls, MinimizeStackMemory: l.bare,
+		RegistrySize: registers, RegistryGrowStep: registers, RegistryMaxSize: l.bounds.registers, SkipOpenLibs: true,
+	}
 }
 
 // module is a compiled bundle and its idle states.
@@ -68,7 +70,7 @@ func (m *module) newState(ctx context.Context) (*pass, *state, *raised) {
 	p.x.Loading = true
 	p.stateful = map[any]made{}
 	st := &state{
-		L: glua.NewState(options), bottom: goFunction(bottom), index: map[*glua.LFunction]int{},
+		L: glua.NewState(m.lang.options()), bottom: goFunction(bottom), index: map[*glua.LFunction]int{},
 		modules: map[string]glua.LValue{}, proxies: map[*glua.LTable]*glua.LTable{},
 	}
 	st.L.SetContext(&p.budget)

@@ -81,8 +81,8 @@ func stringRep(L *glua.LState) int {
 	if n <= 0 || s == "" {
 		return push(L, glua.LString(""))
 	}
-	if n > maxText/len(s) {
-		fault(L, "string.rep", "a text of more than %d bytes", maxText)
+	if max := passOf(L).m.lang.bounds.text; n > max/len(s) {
+		fault(L, "string.rep", "a text of more than %d bytes", max)
 	}
 	passOf(L).payText(L, n*len(s))
 	return push(L, glua.LString(strings.Repeat(s, n)))
@@ -115,8 +115,8 @@ func stringByte(L *glua.LState) int {
 	s := textArg(L, "string.byte", 1)
 	first := intArg(L, "string.byte", 2, 1)
 	i, j := span(first, intArg(L, "string.byte", 3, first), len(s))
-	if j-i > maxUnpack {
-		fault(L, "string.byte", "%d values are more than %d", j-i, maxUnpack)
+	if max := passOf(L).m.lang.bounds.unpack; j-i > max {
+		fault(L, "string.byte", "%d values are more than %d", j-i, max)
 	}
 	passOf(L).budget.spend(uint64(j - i))
 	for _, c := range []byte(s[i:j]) {
@@ -140,7 +140,7 @@ func stringChar(L *glua.LState) int {
 // newMatcher prepares a match; with what a pattern costs the pass pays.
 func newMatcher(L *glua.LState, src, pat string) *matcher {
 	p := passOf(L)
-	return &matcher{src: src, pat: pat, spend: func(n uint64) bool {
+	return &matcher{src: src, pat: pat, deepest: p.m.lang.bounds.match, spend: func(n uint64) bool {
 		p.budget.spend(n)
 		return p.stop == nil
 	}}
@@ -256,8 +256,8 @@ func stringGsub(L *glua.LState) int {
 	var b strings.Builder
 	p := passOf(L)
 	add := func(s string) {
-		if b.Len()+len(s) > maxText {
-			fault(L, name, "a text of more than %d bytes", maxText)
+		if max := p.m.lang.bounds.text; b.Len()+len(s) > max {
+			fault(L, name, "a text of more than %d bytes", max)
 		}
 		p.payText(L, len(s))
 		b.WriteString(s)
@@ -341,8 +341,8 @@ func (m *matcher) expand(L *glua.LState, text string, s, e int) string {
 		default:
 			b.WriteByte(d)
 		}
-		if b.Len() > maxText {
-			fault(L, "string.gsub", "a text of more than %d bytes", maxText)
+		if max := passOf(L).m.lang.bounds.text; b.Len() > max {
+			fault(L, "string.gsub", "a text of more than %d bytes", max)
 		}
 	}
 	return b.String()
@@ -372,7 +372,7 @@ func stringFormat(L *glua.LState) int {
 			b.WriteByte('%')
 			continue
 		}
-		if !validFlags(flags) {
+		if !validFlags(flags, p.m.lang.bounds.width) {
 			fault(L, name, "%%%s%c has too long a width", cut(flags, 20), verb)
 		}
 		next++
@@ -380,8 +380,8 @@ func stringFormat(L *glua.LState) int {
 			fault(L, name, "there is no value for %%%s%c", flags, verb)
 		}
 		text := formatted(L, next, flags, verb)
-		if b.Len()+len(text) > maxText {
-			fault(L, name, "a text of more than %d bytes", maxText)
+		if max := p.m.lang.bounds.text; b.Len()+len(text) > max {
+			fault(L, name, "a text of more than %d bytes", max)
 		}
 		p.payText(L, len(text))
 		b.WriteString(text)
@@ -389,10 +389,10 @@ func stringFormat(L *glua.LState) int {
 	return push(L, glua.LString(b.String()))
 }
 
-// validFlags bounds width and precision to two digits, as the original does.
-func validFlags(flags string) bool {
+// validFlags bounds width and precision to some digits: the original to two.
+func validFlags(flags string, digits int) bool {
 	width, precision, _ := strings.Cut(strings.TrimLeft(flags, "-+ #0"), ".")
-	return len(width) <= 2 && len(precision) <= 2 && strings.Trim(width+precision, "0123456789") == ""
+	return len(width) <= digits && len(precision) <= digits && strings.Trim(width+precision, "0123456789") == ""
 }
 
 func formatted(L *glua.LState, i int, flags string, verb byte) string {

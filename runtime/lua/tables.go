@@ -61,8 +61,8 @@ func concat(L *glua.LState) int {
 
 // payText pays for a text that is about to be made.
 func (p *pass) payText(L *glua.LState, size int) {
-	if size > maxText {
-		p.raise(L, fmt.Errorf("a text of more than %d bytes", maxText))
+	if max := p.m.lang.bounds.text; size > max {
+		p.raise(L, fmt.Errorf("a text of more than %d bytes", max))
 	}
 	p.budget.spend(charText(size))
 	if p.stop != nil {
@@ -91,8 +91,8 @@ func (p *pass) join(L *glua.LState, a, b glua.LValue) glua.LValue {
 	if (okX || secretX) && (okY || secretY) {
 		parts := append(append([]runtime.SecretPart(nil), secretParts(a)...), secretParts(b)...)
 		p.budget.spend(uint64(len(parts)))
-		if len(parts) > 1000 {
-			p.raise(L, fmt.Errorf("a secret of more than 1000 parts"))
+		if max := p.m.lang.bounds.parts; len(parts) > max {
+			p.raise(L, fmt.Errorf("a secret of more than %d parts", max))
 		}
 		return userdata(secret{runtime.Secret{Parts: parts}})
 	}
@@ -343,8 +343,8 @@ func tableConcat(L *glua.LState) int {
 		if i > from {
 			s = sep + s
 		}
-		if b.Len()+len(s) > maxText {
-			fault(L, "table.concat", "a text of more than %d bytes", maxText)
+		if max := p.m.lang.bounds.text; b.Len()+len(s) > max {
+			fault(L, "table.concat", "a text of more than %d bytes", max)
 		}
 		p.payText(L, len(s))
 		b.WriteString(s)
@@ -371,8 +371,8 @@ func tableInsert(L *glua.LState) int {
 	p := passOf(L)
 	t := p.ownTable(L, "table.insert", 1)
 	n := t.Len()
-	if n+1 >= maxIndex {
-		fault(L, "table.insert", "a list has at most %d elements", maxIndex-1)
+	if max := p.m.lang.bounds.list; n >= max {
+		fault(L, "table.insert", "a list has at most %d elements", max)
 	}
 	switch L.GetTop() {
 	case 2:

@@ -9,11 +9,8 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Bounds of coroutines: each has registers and frames of its own, and each
-// level of resuming takes some of Go's stack.
+// What coroutines cost: each has registers and frames of its own.
 const (
-	maxThreads = 64
-	maxNested  = 32
 	threadCost = 500
 	resumeCost = 30
 )
@@ -39,8 +36,8 @@ func (p *pass) thread(L *glua.LState) *glua.LState {
 // resume goes on with a coroutine. It returns what was yielded or returned, or
 // the error; it raises at once when the pass is over.
 func (p *pass) resume(L, th *glua.LState, fn *glua.LFunction, args []glua.LValue) (state glua.ResumeState, values []glua.LValue, failed *raised) {
-	if p.nested >= maxNested {
-		p.raise(L, fmt.Errorf("pcall and coroutines are nested more than %d deep", maxNested))
+	if max := p.m.lang.bounds.nested; p.nested >= max {
+		p.raise(L, fmt.Errorf("pcall and coroutines are nested more than %d deep", max))
 	}
 	p.budget.spend(resumeCost)
 	p.nested++
@@ -190,8 +187,9 @@ func newThread(L *glua.LState, name string) (*glua.LState, *glua.LFunction) {
 			alive = append(alive, th)
 		}
 	}
-	if p.threads = alive; len(alive) >= maxThreads {
-		fault(L, name, "more than %d coroutines", maxThreads)
+	p.threads = alive
+	if max := p.m.lang.bounds.threads; len(alive) >= max {
+		fault(L, name, "more than %d coroutines", max)
 	}
 	th := p.thread(L)
 	p.threads = append(p.threads, th)
