@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -46,9 +47,11 @@ func (c *Checker) read(path string, text []byte) *reading {
 		if len(errs) > 0 && !blamed(a.Problems, site) {
 			r.problems = append(r.problems, errs...)
 		}
-		if e := call.try(); e != nil && !test { // a test may want to see it fail
-			r.problems = append(r.problems, e)
-			continue
+		if !test { // a test may want to see it fail
+			if e := cmp.Or(call.try(), call.regex(lib)); e != nil {
+				r.problems = append(r.problems, e)
+				continue
+			}
 		}
 		r.problems = append(r.problems, c.others(call)...)
 	}
@@ -157,8 +160,11 @@ func (c *Checker) load(ctx context.Context, loader *rules.Loader, r *reading) []
 		return nil
 	}
 	v, errs, err := loader.Try(ctx, r.path, r.text)
-	if err != nil || v == nil {
+	switch {
+	case err != nil || v == nil:
 		return append(errs, r.declared(teams(c.o.Config.Teams))...)
+	case v.Rules == nil:
+		return errs
 	}
 	return append(errs, r.findings(rules.Lint(v.Rules), v)...)
 }

@@ -139,7 +139,9 @@ func (c *Checker) group(ctx context.Context, g *group, rep *Report) error {
 		case st == nil:
 		case len(st.Errors) > 0:
 			problems = append(problems, all.place(st.Errors)...)
-			problems = append(problems, all.place(r.declared(teams(c.o.Config.Teams)))...)
+			if !st.Registered {
+				problems = append(problems, all.place(r.declared(teams(c.o.Config.Teams)))...)
+			}
 		default:
 			if v, ok := loader.Version(st.Digest); ok {
 				found := slices.Concat(rules.Lint(ofScript[key]), unreachable[key])
@@ -222,6 +224,7 @@ func (t tree) place(errs []*runtime.Error) []*runtime.Error {
 	for i, e := range errs {
 		own := *e
 		own.Pos.Path = t.shown(e.Pos.Path)
+		own.Msg = t.mention(e.Msg)
 		own.Stack = slices.Clone(e.Stack)
 		for j := range own.Stack {
 			own.Stack[j].Pos.Path = t.shown(own.Stack[j].Pos.Path)
@@ -229,6 +232,28 @@ func (t tree) place(errs []*runtime.Error) []*runtime.Error {
 		out[i] = &own
 	}
 	return out
+}
+
+// mention makes the place that a message ends with, "… the rule at a.star:3:1",
+// that of a file as it is shown.
+func (t tree) mention(msg string) string {
+	before, after, ok := cutLast(msg, " at ")
+	if !ok {
+		return msg
+	}
+	key, rest, ok := strings.Cut(after, ":")
+	if _, is := t[key]; !ok || !is {
+		return msg
+	}
+	return before + " at " + t.shown(key) + ":" + rest
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // tidy sorts problems and tells each once: the same fault is found by the

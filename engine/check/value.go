@@ -56,6 +56,25 @@ func (c *call) try() *runtime.Error {
 	return e
 }
 
+// regex tries the pattern of a call of re.search and its like, whose other
+// arguments are known only when the script runs.
+func (c *call) regex(lib *runtime.Library) *runtime.Error {
+	p, ok := c.text("pattern")
+	compile := lib.Lookup("re.compile")
+	if !ok || compile == nil || !strings.HasPrefix(c.Name, "re.") || c.decl == compile {
+		return nil
+	}
+	err := run(compile, &runtime.Args{Builtin: compile, Dict: runtime.NewDict("pattern", p)})
+	if err == nil || errors.Is(err, errGiveUp) {
+		return nil
+	}
+	msg, hint := err.Error(), ""
+	if own, ok := errors.AsType[*runtime.Error](err); ok {
+		msg, hint = own.Msg, own.Hint
+	}
+	return c.fail(c.args["pattern"], hint, "%s", strings.TrimPrefix(msg, "re.compile: "))
+}
+
 // blame finds the known argument that the path in a message begins with:
 // "blocks[2].text: is missing", "title.text: has 30 characters".
 func (c *call) blame(msg string) *runtime.Argument {

@@ -52,6 +52,8 @@ type attempt struct {
 	srcErr  *runtime.Error
 	version *Version
 	errs    runtime.Errors
+	// registered tells that the script's top level ran to its end.
+	registered bool
 	// retry is set if what went wrong was no fault of the script.
 	retry bool
 	when  time.Time
@@ -106,6 +108,9 @@ func (l *Loader) attempt(ctx context.Context, t *tree, main string, running *Ver
 			return a, nil
 		}
 		v, missing, err := l.open(ctx, b)
+		if _, ok := errors.AsType[refused](err); ok {
+			a.registered = true
+		}
 		switch {
 		case err != nil:
 			return a, a.fail(ctx, err)
@@ -164,10 +169,15 @@ func (l *Loader) open(ctx context.Context, b *runtime.Bundle) (*Version, []runti
 	rules, errs := compile(b, man.Registrations, l.opts.Names)
 	if len(errs) > 0 {
 		l.opts.Pool.Forget(b.Digest)
-		return nil, nil, errs
+		return nil, nil, refused{errs}
 	}
 	return &Version{Path: b.Main, Digest: b.Digest, Bundle: b, Rules: rules, Logs: man.Logs, Loaded: l.now()}, nil, nil
 }
+
+// refused is the problems of a script that loads and registers what cannot be.
+type refused struct{ runtime.Errors }
+
+func (r refused) Unwrap() error { return r.Errors }
 
 // missing is the error of a module that is not there.
 func (l *Loader) missing(t *tree, b *runtime.Bundle, m runtime.Missing) *runtime.Error {

@@ -52,7 +52,8 @@ func isTest(p string) bool { return strings.HasSuffix(strings.TrimSuffix(p, path
 // Try checks text as if it were the rule file at path, beside all others as
 // the last load found them, and changes nothing. Without a load before, the
 // files that it loads are looked for in the first of the directories. The
-// error is for what is no fault of the script.
+// version is nil if the top level does not run to its end, and has no rules if
+// what it registers cannot be. The error is for what is no fault of the script.
 func (l *Loader) Try(ctx context.Context, p string, text []byte) (*Version, runtime.Errors, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,6 +64,9 @@ func (l *Loader) Try(ctx context.Context, p string, text []byte) (*Version, runt
 		return nil, runtime.Errors{e}, nil
 	}
 	a, err := l.attempt(ctx, t, p, nil)
+	if err == nil && a.registered {
+		return &Version{Path: p}, a.errs, nil
+	}
 	if err != nil || a.version == nil {
 		return nil, a.errs, err
 	}

@@ -55,6 +55,9 @@ type FileStatus struct {
 	Rules []string `json:"rules"`
 	// Errors are those of the newest version, if it does not run.
 	Errors runtime.Errors `json:"errors,omitempty"`
+	// Registered tells of a file with errors that its top level ran to the
+	// end: they are all that is wrong with what it registers.
+	Registered bool `json:"-"`
 	// Warnings are what is questionable in the version that runs: it is looked
 	// for after the version has become live.
 	Warnings runtime.Errors `json:"warnings,omitempty"`
@@ -70,7 +73,7 @@ func (l *Loader) newReport(t *tree, start time.Time) *Report {
 	r := &Report{Problems: t.problems, Pending: slices.Sorted(maps.Keys(t.unstable)), Loaded: start, Took: l.now().Sub(start)}
 	for _, p := range slices.Sorted(maps.Keys(l.scripts)) {
 		s := l.scripts[p]
-		f := FileStatus{Path: p, Tried: s.last.when, Errors: s.last.errs}
+		f := FileStatus{Path: p, Tried: s.last.when, Errors: s.last.errs, Registered: s.last.registered || s.last.version != nil}
 		if len(f.Errors) == 0 {
 			f.Errors = s.clash
 		}

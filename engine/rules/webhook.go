@@ -261,6 +261,8 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 	}
 	secret := len(h.Secret.Parts) > 0
 	switch {
+	case h.Signature != "" && !slices.Contains(signatures, h.Signature):
+		c.fail("signature", didYouMean(h.Signature, signatures), "%s: unknown signature scheme %q: %s", c.reg.Name, h.Signature, strings.Join(signatures, ", "))
 	case c.perhaps("secret", "open", "signature"):
 	case !secret && h.Signature != "":
 		c.fail("signature", "add secret=secret(\"NAME\")", "%s: a signature needs a secret that is not empty", c.reg.Name)
@@ -271,8 +273,6 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 		c.fail("open", "", "%s: a route is open or has a secret, not both", c.reg.Name)
 	case secret && h.Signature == "":
 		h.Signature = signatures[0]
-	case secret && !slices.Contains(signatures, h.Signature):
-		c.fail("signature", didYouMean(h.Signature, signatures), "%s: unknown signature scheme %q: %s", c.reg.Name, h.Signature, strings.Join(signatures, ", "))
 	}
 	if h.Raw && h.FormParam != "" {
 		c.fail("raw", "", "%s: raw=True leaves the body undecoded, so form_param cannot be read", c.reg.Name)
