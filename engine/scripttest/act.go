@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -250,11 +251,14 @@ func shortcut(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, err
 	return w.finish(r, w.receive(r, p, a.Text("bot")))
 }
 
+// payloadFiles are the endings by which a recorded payload is known.
+var payloadFiles = []string{".json", ".form", ".txt"}
+
 // anyEvent is t.event: an event by its type, or a payload recorded in a file.
 func anyEvent(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	r := w.newRun(x, "t.event")
 	name := a.Text("type")
-	if strings.ContainsAny(name, "/") || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".txt") {
+	if strings.Contains(name, "/") || slices.Contains(payloadFiles, filepath.Ext(name)) {
 		p, err := w.recorded(name)
 		if err != nil {
 			return w.finish(r, err)

@@ -209,7 +209,9 @@ func lines(v runtime.Value) string {
 
 // differ is the unified diff of what was wanted and what came.
 func differ(want, got runtime.Value) string {
-	return string(diff.Diff("wanted", []byte(lines(want)), "got", []byte(lines(got))))
+	d := diff.Diff("wanted", []byte(lines(want)), "got", []byte(lines(got)))
+	_, d, _ = bytes.Cut(d, []byte("\n")) // "diff wanted got" says nothing more
+	return string(d)
 }
 
 // like keeps of got what want speaks of, in its order, so that a diff shows

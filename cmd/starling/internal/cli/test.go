@@ -104,7 +104,7 @@ func (c *command) runTests(ctx context.Context, f *testFlags, paths []string) (*
 		return nil, withCode(ExitStart, err)
 	}
 	out := &bytes.Buffer{}
-	rep := scripttest.NewReporter(f.format, out, scripttest.ReportOptions{Verbose: f.verbose, Colour: c.colour()})
+	rep := scripttest.NewReporter(f.format, out, scripttest.ReportOptions{Verbose: f.verbose, Colour: c.style(c.env.Stdout).on})
 	flush := func() error {
 		_, err := io.Copy(c.env.Stdout, out)
 		return err
@@ -169,16 +169,6 @@ func (c *command) reportCover(f *testFlags, res *scripttest.Result) error {
 	}
 	_, err := fmt.Fprintf(w, "covered: %.1f%% of lines\n", res.Percent())
 	return err
-}
-
-// colour reports whether stdout is a terminal that wants colours.
-func (c *command) colour() bool {
-	out, ok := c.env.Stdout.(*os.File)
-	if !ok || c.env.Getenv("NO_COLOR") != "" || c.env.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := out.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // quiet is how long files must rest before the tests run again.
