@@ -99,7 +99,7 @@ func newRoot(env *Env) *cobra.Command {
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
 		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.checkCommand(),
-		c.explainCommand(), c.triggerCommand(),
+		c.explainCommand(), c.triggerCommand(), c.manifestCommand(),
 	)
 	c.manners(root)
 	return root
