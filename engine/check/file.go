@@ -155,7 +155,7 @@ func (c *Checker) File(ctx context.Context, path string, text []byte) []*runtime
 func (c *Checker) load(ctx context.Context, loader *rules.Loader, r *reading) []*runtime.Error {
 	switch {
 	case isTest(r.path):
-		return c.loadTest(ctx, r, sources(loader.Sources()))
+		return c.loadTest(ctx, r, loader)
 	case !rules.IsScript(r.path):
 		return nil
 	}

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 
+	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -17,7 +16,7 @@ const maxRounds = 32
 
 // loadTest runs the top level of a test file, which defines tests and runs
 // none.
-func (c *Checker) loadTest(ctx context.Context, r *reading, all tree) []*runtime.Error {
+func (c *Checker) loadTest(ctx context.Context, r *reading, loader *rules.Loader) []*runtime.Error {
 	if c.testPool == nil {
 		return nil
 	}
@@ -34,18 +33,13 @@ func (c *Checker) loadTest(ctx context.Context, r *reading, all tree) []*runtime
 		}
 		var errs []*runtime.Error
 		for _, m := range man.Missing {
-			src, ok := all[m.Path]
-			if ok && src.Text != nil {
-				files[m.Path] = src.Text
-				continue
-			}
-			if text := c.libraryScript(m.Path); text != nil {
+			if text := loader.Module(m.Path); text != nil {
 				files[m.Path] = text
 				continue
 			}
 			e := &runtime.Error{
 				Kind: runtime.LoadError, Pos: m.Pos, Msg: fmt.Sprintf("cannot load %q: there is no such file below the rules directory", m.Name),
-				Hint: didYouMean(m.Path, slices.Sorted(maps.Keys(all))),
+				Hint: didYouMean(m.Path, slices.Sorted(maps.Keys(sources(loader.Sources())))),
 			}
 			e.SetLine(files[m.Pos.Path])
 			errs = append(errs, e)
@@ -55,18 +49,6 @@ func (c *Checker) loadTest(ctx context.Context, r *reading, all tree) []*runtime
 		}
 	}
 	return []*runtime.Error{{Kind: runtime.LoadError, Pos: runtime.Position{Path: r.path}, Msg: "loads files nested too deeply"}}
-}
-
-func (c *Checker) libraryScript(p string) []byte {
-	name, ok := strings.CutPrefix(p, "@starling//")
-	if !ok || c.o.Scripts == nil {
-		return nil
-	}
-	text, err := fs.ReadFile(c.o.Scripts, name)
-	if err != nil {
-		return nil
-	}
-	return text
 }
 
 // asErrors are the problems behind an error of a pool.

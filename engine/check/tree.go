@@ -9,8 +9,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
@@ -105,53 +108,77 @@ func (c *Checker) group(ctx context.Context, g *group, rep *Report) error {
 	if err != nil {
 		return err
 	}
-	all := sources(loader.Sources())
-	states := map[string]*rules.FileStatus{}
+	x := &examination{c: c, loader: loader, files: sources(loader.Sources()), states: map[string]*rules.FileStatus{}, unreachable: map[string][]rules.Finding{}}
 	for i := range loaded.Files {
-		states[loaded.Files[i].Path] = &loaded.Files[i]
+		x.states[loaded.Files[i].Path] = &loaded.Files[i]
 	}
-	set := loader.Current()
-	ofScript, unreachable := map[string][]*rules.Rule{}, map[string][]rules.Finding{}
-	for _, r := range set.Rules() {
-		ofScript[r.Script] = append(ofScript[r.Script], r)
-	}
-	for _, f := range rules.Unreachable(set.Rules()) {
-		unreachable[f.Rule.Script] = append(unreachable[f.Rule.Script], f)
+	for _, f := range rules.Unreachable(loader.Current().Rules()) {
+		x.unreachable[f.Rule.Script] = append(x.unreachable[f.Rule.Script], f)
 	}
 	var problems []*runtime.Error
 	for _, err := range loaded.Problems {
 		problems = append(problems, &runtime.Error{Kind: runtime.LoadError, Msg: err.Error()})
 	}
-	for key, src := range all {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if !g.wants(all.shown(key)) || src.Test && c.testPool == nil {
-			continue
-		}
-		rep.Files++
-		r := c.read(key, src.Text)
-		problems = append(problems, all.place(r.problems)...)
-		st := states[key]
-		switch {
-		case src.Test:
-			problems = append(problems, all.place(c.loadTest(ctx, r, all))...)
-		case st == nil:
-		case len(st.Errors) > 0:
-			problems = append(problems, all.place(st.Errors)...)
-			if !st.Registered {
-				problems = append(problems, all.place(r.declared(teams(c.o.Config.Teams)))...)
-			}
-		default:
-			if v, ok := loader.Version(st.Digest); ok {
-				found := slices.Concat(rules.Lint(ofScript[key]), unreachable[key])
-				problems = append(problems, all.place(r.findings(found, v))...)
-			}
+	var keys []string
+	for key, src := range x.files {
+		if g.wants(x.files.shown(key)) && (!src.Test || c.testPool != nil) {
+			keys = append(keys, key)
 		}
 	}
-	problems = append(problems, c.configured(g, all)...)
-	rep.Add(0, problems...)
+	problems = append(problems, x.all(ctx, keys)...)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	rep.Add(len(keys), append(problems, c.configured(g, x.files)...)...)
 	return nil
+}
+
+// examination is a group that is loaded, while its files are looked at.
+type examination struct {
+	c           *Checker
+	loader      *rules.Loader
+	files       tree
+	states      map[string]*rules.FileStatus
+	unreachable map[string][]rules.Finding
+}
+
+// all looks at files, as many at a time as there are processors.
+func (x *examination) all(ctx context.Context, keys []string) []*runtime.Error {
+	found := make([][]*runtime.Error, len(keys))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(goruntime.GOMAXPROCS(0), len(keys)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(keys) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				found[i] = x.files.place(x.one(ctx, keys[i]))
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(found...)
+}
+
+// one tells what is wrong with a file.
+func (x *examination) one(ctx context.Context, key string) []*runtime.Error {
+	src, st := x.files[key], x.states[key]
+	r := x.c.read(key, src.Text)
+	switch {
+	case src.Test:
+		return append(r.problems, x.c.loadTest(ctx, r, x.loader)...)
+	case st == nil: // only loaded by others
+		return r.problems
+	case len(st.Errors) > 0:
+		all := append(r.problems, st.Errors...)
+		if !st.Registered {
+			all = append(all, r.declared(teams(x.c.o.Config.Teams))...)
+		}
+		return all
+	}
+	v, ok := x.loader.Version(st.Digest)
+	if !ok {
+		return r.problems
+	}
+	return append(r.problems, r.findings(slices.Concat(rules.Lint(v.Rules), x.unreachable[key]), v)...)
 }
 
 // single checks one file that is in no rules directory: what it loads is

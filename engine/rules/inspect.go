@@ -91,6 +91,22 @@ func (l *Loader) Try(ctx context.Context, p string, text []byte) (*Version, runt
 	return v, errs, nil
 }
 
+// Module returns the text of a file that scripts can load, or nil: of the rules
+// directories as the last load found them, or of the library. Without a load
+// before it is looked for in the first of the directories.
+func (l *Loader) Module(p string) []byte {
+	l.mu.Lock()
+	t := l.tree
+	l.mu.Unlock()
+	if t == nil {
+		t = &tree{find: l.read}
+	}
+	if found := moduleText(t, l.library, p); found != nil {
+		return found.bytes
+	}
+	return nil
+}
+
 // with returns the tree of the last load with another text for one file.
 func (l *Loader) with(p string, content []byte) *tree {
 	src := &source{path: p, dir: l.opts.Dirs[0], text: &text{content}}
