@@ -48,7 +48,7 @@ func (find finder) assertBuiltins() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		find.assertion("eq", "Two values are equal.", func(a *runtime.Args) *Failure {
 			got, want := get(a, "got"), get(a, "want")
-			if equal(want, got) || pattern(want) != nil && matches(want, got) {
+			if equal(want, got) || isPattern(want) && matches(want, got) {
 				return nil
 			}
 			return differing(want, got, "not equal")
@@ -147,7 +147,7 @@ func truthy(v runtime.Value) bool {
 func contains(in, part runtime.Value) bool {
 	switch in := in.(type) {
 	case string:
-		if pattern(part) != nil {
+		if isPattern(part) {
 			return matches(part, in)
 		}
 		s, ok := part.(string)

@@ -15,18 +15,47 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// likeKey marks the dict that t.like makes: plain data, so that it can stand
-// anywhere in what a test expects.
-const likeKey = "$like"
+// What t.like makes is a regular expression: plain data, so that it can stand
+// anywhere in what a test expects. A glob is one between these.
+const (
+	globBegin = `(?s)\A`
+	globEnd   = `\z`
+)
 
-// pattern is what a t.like asks for, or nil.
-func pattern(v runtime.Value) *runtime.Dict {
-	d, ok := v.(*runtime.Dict)
-	if !ok || d.Len() != 1 {
-		return nil
+// globRegexp is the regular expression of a text in which * stands for anything.
+func globRegexp(g string) string {
+	parts := strings.Split(g, "*")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
 	}
-	p, _ := value(d, likeKey).(*runtime.Dict)
-	return p
+	return globBegin + strings.Join(parts, ".*") + globEnd
+}
+
+// likeText is a pattern as its author wrote it.
+func likeText(r runtime.Regexp) string {
+	body, ok := strings.CutPrefix(r.Pattern, globBegin)
+	body, ended := strings.CutSuffix(body, globEnd)
+	if !ok || !ended {
+		return "like(re=" + r.Pattern + ")"
+	}
+	parts := strings.Split(body, ".*")
+	for i, p := range parts {
+		var b strings.Builder
+		for k := 0; k < len(p); k++ {
+			if p[k] == '\\' && k+1 < len(p) {
+				k++
+			}
+			b.WriteByte(p[k])
+		}
+		parts[i] = b.String()
+	}
+	return "like(" + strings.Join(parts, "*") + ")"
+}
+
+// isPattern reports whether a value stands for others.
+func isPattern(v runtime.Value) bool {
+	_, ok := v.(runtime.Regexp)
+	return ok
 }
 
 // glob matches a text with a pattern in which * stands for anything.
@@ -50,8 +79,8 @@ func glob(pattern, s string) bool {
 	return strings.HasSuffix(s, parts[len(parts)-1])
 }
 
-// regexes are compiled when t.like is called, so this cannot fail.
-func likes(p *runtime.Dict, v runtime.Value) bool {
+// likes reports whether a value, or the JSON of what is no text, fits.
+func likes(p runtime.Regexp, v runtime.Value) bool {
 	s, ok := v.(string)
 	if !ok {
 		b, err := runtime.AppendJSON(nil, v)
@@ -60,17 +89,14 @@ func likes(p *runtime.Dict, v runtime.Value) bool {
 		}
 		s = string(b)
 	}
-	if g := p.Text("glob"); g != "" {
-		return glob(g, s)
-	}
-	re, err := regexp.Compile(p.Text("re"))
+	re, err := regexp.Compile(p.Pattern) // checked where it was made
 	return err == nil && re.MatchString(s)
 }
 
 // matches reports whether got is what is wanted: texts and numbers equal, lists
 // element by element, dicts in the keys that are wanted. None is what is not there.
 func matches(want, got runtime.Value) bool {
-	if p := pattern(want); p != nil {
+	if p, ok := want.(runtime.Regexp); ok {
 		return got != nil && likes(p, got)
 	}
 	switch want := want.(type) {
@@ -88,8 +114,6 @@ func matches(want, got runtime.Value) bool {
 	case runtime.List:
 		l, ok := got.(runtime.List)
 		return ok && slices.EqualFunc(want, l, matches)
-	case runtime.Regexp:
-		return likes(runtime.NewDict("re", want.Pattern), got)
 	}
 	if equal(want, got) {
 		return true
@@ -159,12 +183,6 @@ func render(v runtime.Value) string {
 }
 
 func shown(v runtime.Value) runtime.Value {
-	if p := pattern(v); p != nil {
-		if g := p.Text("glob"); g != "" {
-			return "like(" + g + ")"
-		}
-		return "like(re=" + p.Text("re") + ")"
-	}
 	switch v := v.(type) {
 	case *runtime.Dict:
 		out := &runtime.Dict{}
@@ -183,7 +201,7 @@ func shown(v runtime.Value) runtime.Value {
 	case runtime.Func:
 		return "function " + v.Name
 	case runtime.Regexp:
-		return "re(" + v.Pattern + ")"
+		return likeText(v)
 	case []byte:
 		return string(v)
 	}
@@ -217,7 +235,7 @@ func differ(want, got runtime.Value) string {
 // like keeps of got what want speaks of, in its order, so that a diff shows
 // what matters; what matches a pattern is shown as the pattern.
 func like(want, got runtime.Value) runtime.Value {
-	if p := pattern(want); p != nil {
+	if p, ok := want.(runtime.Regexp); ok {
 		if got != nil && likes(p, got) {
 			return want
 		}

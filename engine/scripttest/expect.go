@@ -279,12 +279,12 @@ func (r *run) answeredWith(want runtime.Value, got *runtime.Dict) *Failure {
 	body := value(got, "json")
 	options := len(r.events) > 0 && r.events[0].Kind == event.Options
 	if d, ok := body.(*runtime.Dict); ok {
-		if _, isText := want.(string); isText || pattern(want) != nil {
+		if _, isText := want.(string); isText || isPattern(want) {
 			body = d.Text("text")
 		} else if l, ok := want.(runtime.List); ok && options {
 			body = optionValues(value(d, "options"), l)
 		}
-	} else if _, isText := want.(string); isText || pattern(want) != nil {
+	} else if _, isText := want.(string); isText || isPattern(want) {
 		body = got.Text("text")
 	}
 	if matches(want, body) {
@@ -307,7 +307,7 @@ func optionValues(v runtime.Value, want runtime.List) runtime.Value {
 		texts = append(texts, t.Text("text"))
 	}
 	if len(want) > 0 {
-		if d, ok := want[0].(*runtime.Dict); ok && pattern(d) == nil {
+		if _, ok := want[0].(*runtime.Dict); ok {
 			return v
 		}
 		if matches(want, texts) {

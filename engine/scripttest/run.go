@@ -1,6 +1,7 @@
 package scripttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -151,11 +152,46 @@ func marked(v runtime.Value) bool {
 	return strings.HasPrefix(d.Text("event_type"), "starling")
 }
 
-// ended are the runs so far.
+// ended are the runs so far: in the order of their events, and of the rules.
+// They work side by side, so that the order in which they end says nothing.
 func (r *run) ended() []dispatch.RunTrace {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
-	return slices.Clone(r.traces)
+	return r.sorted()
+}
+
+// sorted is ended, for who holds mu.
+func (r *run) sorted() []dispatch.RunTrace {
+	out := slices.Clone(r.traces)
+	event := map[string]int{}
+	for i, e := range r.events {
+		event[e.ID] = i
+	}
+	rule := map[string]int{}
+	for i, v := range r.verdicts {
+		if _, ok := rule[v.Rule.ID]; !ok {
+			rule[v.Rule.ID] = i + 1 // 0: a rule of on.error, which no event is matched with
+		}
+	}
+	place := func(t dispatch.RunTrace) int {
+		if at := rule[t.Rule]; at > 0 {
+			return at
+		}
+		return len(r.verdicts) + 1
+	}
+	slices.SortStableFunc(out, func(a, b dispatch.RunTrace) int {
+		return cmp.Or(event[a.EventID]-event[b.EventID], place(a)-place(b), cmp.Compare(a.Rule, b.Rule))
+	})
+	return out
+}
+
+// rank is the place of each run, by id, for who holds mu.
+func (r *run) rank() map[string]int {
+	out := map[string]int{}
+	for i, t := range r.sorted() {
+		out[t.ID] = i
+	}
+	return out
 }
 
 // of reports whether an event is one of this run.
@@ -173,6 +209,8 @@ func (r *run) calls() []*call {
 			out = append(out, c)
 		}
 	}
+	rank := r.rank()
+	slices.SortStableFunc(out, func(a, b *call) int { return rank[a.run] - rank[b.run] })
 	return out
 }
 
@@ -185,6 +223,8 @@ func (r *run) requests() []*request {
 			out = append(out, q)
 		}
 	}
+	rank := r.rank()
+	slices.SortStableFunc(out, func(a, b *request) int { return rank[a.run] - rank[b.run] })
 	return out
 }
 

@@ -222,22 +222,20 @@ func kvSet(w *world, _ *runtime.Context, a *runtime.Args) (runtime.Value, error)
 
 // makeLike is t.like.
 func makeLike(_ *world, _ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-	p := &runtime.Dict{}
-	if g := a.Text("glob"); g != "" {
-		p.Set("glob", g)
-	}
-	if v, ok := a.Get("re"); ok {
-		s, _ := v.(string)
-		if r, is := v.(runtime.Regexp); is {
-			s = r.Pattern
-		}
-		if _, err := regexp.Compile(s); err != nil {
-			return nil, fmt.Errorf("t.like: %w", err)
-		}
-		p.Set("re", s)
-	}
-	if p.Len() != 1 {
+	glob, isGlob := a.Get("glob")
+	v, isRegexp := a.Get("re")
+	if isGlob == isRegexp {
 		return nil, errors.New("t.like: give it a text with *, or re =")
 	}
-	return runtime.NewDict(likeKey, p), nil
+	if isGlob {
+		return runtime.Regexp{Pattern: globRegexp(glob.(string))}, nil
+	}
+	r, ok := v.(runtime.Regexp)
+	if !ok {
+		r.Pattern, _ = v.(string)
+	}
+	if _, err := regexp.Compile(r.Pattern); err != nil {
+		return nil, fmt.Errorf("t.like: %w", err)
+	}
+	return r, nil
 }

@@ -42,7 +42,8 @@ type request struct {
 	method, url string
 	header      http.Header
 	body        []byte
-	event, kind string
+	event, run  string
+	kind        string
 	at          runtime.Position
 }
 
@@ -73,7 +74,7 @@ func (b *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.body = body
 	}
 	if a := askerOf(req.Context()); a != nil {
-		r.event, r.kind, r.at = a.run.Event.ID, a.effect.Kind, a.effect.Pos
+		r.event, r.run, r.kind, r.at = a.run.Event.ID, a.run.ID, a.effect.Kind, a.effect.Pos
 	}
 	b.w.mu.Lock()
 	b.requests = append(b.requests, r)

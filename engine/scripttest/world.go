@@ -237,8 +237,16 @@ func (w *world) accept(r *run, e *event.Event) error {
 	if !e.Answered() {
 		return w.disp.Accept(ctx, e)
 	}
-	defer w.clock.alarm(e.Received.Add(w.s.cfg.Limits.Answer), cancel)()
+	// Whoever moves the clock past the limit goes on when nobody waits for the
+	// answer any more: what comes later is surely late.
+	gone := make(chan struct{})
+	stop := w.clock.alarm(e.Received.Add(w.s.cfg.Limits.Answer), func() {
+		cancel()
+		<-gone
+	})
 	a, err := w.disp.AcceptAnswered(ctx, e)
+	close(gone)
+	stop()
 	if err == nil {
 		r.answer, r.late = a, ctx.Err() != nil
 	}
