@@ -130,8 +130,8 @@ func (d *document) span(start, end int) protocol.Range {
 	return protocol.Range{Start: d.position(start), End: d.position(end)}
 }
 
-// place returns the byte of a runtime.Position, which counts lines by \n and
-// columns in bytes.
+// place returns the byte of a runtime.Position, whose lines end with \n. The
+// parsers of Starlark and YAML count columns in characters, that of Lua in bytes.
 func (d *document) place(p runtime.Position) int {
 	at := 0
 	for range p.Line - 1 {
@@ -141,12 +141,20 @@ func (d *document) place(p runtime.Position) int {
 		}
 		at += i + 1
 	}
-	if p.Col > 1 {
-		end := strings.IndexByte(d.text[at:], '\n')
-		if end < 0 {
-			end = len(d.text) - at
+	end := strings.IndexByte(d.text[at:], '\n')
+	if end < 0 {
+		end = len(d.text) - at
+	}
+	end += at
+	if d.lua() {
+		return min(at+max(0, p.Col-1), end)
+	}
+	for range p.Col - 1 {
+		if at >= end {
+			break
 		}
-		at += min(p.Col-1, end)
+		_, n := utf8.DecodeRuneInString(d.text[at:])
+		at += n
 	}
 	return at
 }
