@@ -59,6 +59,9 @@ func problem(path, format string, args ...any) error {
 func text(minRunes, maxRunes int) rule {
 	return func(path string, v runtime.Value) error {
 		s, ok := v.(string)
+		if unknown(v) {
+			return nil
+		}
 		if !ok {
 			return problem(path, "is a %s, want a string", runtime.TypeName(v))
 		}
@@ -92,9 +95,6 @@ func textObject(maxRunes int, plainOnly bool) rule {
 			return problem(path+".type", "is %q, want plain_text or mrkdwn", kind)
 		}
 		s, _ := d.Get("text")
-		if unknown(s) {
-			return nil
-		}
 		return text(1, maxRunes)(path+".text", s)
 	}
 }
