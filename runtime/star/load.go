@@ -253,6 +253,9 @@ func (ld *loader) checkMembers(u *unit) {
 
 // namespaceOf returns the built-in module that an expression names, or nil.
 func (ld *loader) namespaceOf(e syntax.Expr) *namespace {
+	if rootOf(e) == nil {
+		return nil
+	}
 	switch e := e.(type) {
 	case *syntax.Ident:
 		if b, ok := e.Binding.(*resolve.Binding); ok && b.Scope == resolve.Predeclared {

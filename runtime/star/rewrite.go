@@ -232,7 +232,6 @@ func (r *rewriter) comprehension(e *syntax.Comprehension) syntax.Expr {
 
 // call visits a call. Arguments name=value keep their shape.
 func (r *rewriter) call(e *syntax.CallExpr) {
-	start := syntax.Start(e.Fn)
 	var receiver syntax.Expr
 	switch fn := e.Fn.(type) {
 	case *syntax.Ident:
@@ -246,8 +245,8 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 		}
 	}
 	r.expr(&e.Fn)
-	if r.registers(dottedName(e.Fn)) {
-		r.calls[position(e.Lparen)] = &callSite{start: start, args: append([]syntax.Expr(nil), e.Args...)}
+	if root := rootOf(e.Fn); root != nil && r.registers(dottedName(e.Fn)) {
+		r.calls[position(e.Lparen)] = &callSite{start: root.NamePos, args: append([]syntax.Expr(nil), e.Args...)}
 	}
 	for i, a := range e.Args {
 		switch a := a.(type) {
@@ -272,15 +271,37 @@ func (r *rewriter) call(e *syntax.CallExpr) {
 	}
 }
 
-// dottedName returns "a.b.c" for an expression of that form, else "".
-func dottedName(e syntax.Expr) string {
-	switch e := e.(type) {
-	case *syntax.Ident:
-		return e.Name
-	case *syntax.DotExpr:
-		if x := dottedName(e.X); x != "" {
-			return x + "." + e.Name.Name
+// maxDots bounds the dots in the name of a built-in. A chain of thousands of
+// names is looked at once at each of its dots, and must not be walked each time.
+const maxDots = 4
+
+// rootOf returns the name that a chain a.b.c of few dots begins with, or nil.
+func rootOf(e syntax.Expr) *syntax.Ident {
+	for range maxDots + 1 {
+		switch x := e.(type) {
+		case *syntax.Ident:
+			return x
+		case *syntax.DotExpr:
+			e = x.X
+		default:
+			return nil
 		}
 	}
-	return ""
+	return nil
+}
+
+// dottedName returns "a.b.c" for an expression of that form, else "".
+func dottedName(e syntax.Expr) string {
+	if rootOf(e) == nil {
+		return ""
+	}
+	name := ""
+	for {
+		switch x := e.(type) {
+		case *syntax.Ident:
+			return x.Name + name
+		case *syntax.DotExpr:
+			e, name = x.X, "."+x.Name.Name+name
+		}
+	}
 }

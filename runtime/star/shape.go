@@ -101,7 +101,7 @@ func (r *rewriter) bind(e syntax.Expr) {
 
 // isModule tells whether an expression is certainly a built-in module, whose
 // members need no guard.
-func (r *rewriter) isModule(e syntax.Expr) bool { return r.moduleOf(e) != nil }
+func (r *rewriter) isModule(e syntax.Expr) bool { return rootOf(e) != nil && r.moduleOf(e) != nil }
 
 func (r *rewriter) moduleOf(e syntax.Expr) *namespace {
 	switch e := e.(type) {
