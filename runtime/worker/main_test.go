@@ -16,33 +16,50 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/runtimetest"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/runtime/worker"
 )
 
 // The test binary is its own worker: started with the argument "worker" it
-// serves Starlark and the language below. With "mayfly" it dies unused, with
-// "parent" and "hardened" it is a server of its own.
+// serves the real languages and the one below; with "unguarded" the real ones
+// without their guards. With "mayfly" it dies unused, and with the name of a
+// server below it is that.
 func TestMain(m *testing.M) {
-	switch {
-	case worker.IsChild(os.Args):
-		starlark, err := star.New(runtimetest.Host())
-		if err != nil {
-			panic(err)
-		}
-		os.Exit(worker.Main(lang{}, starlark))
-	case len(os.Args) == 2 && os.Args[1] == "mayfly":
+	if len(os.Args) != 2 || strings.HasPrefix(os.Args[1], "-") {
+		os.Exit(m.Run())
+	}
+	switch os.Args[1] {
+	case worker.Arg:
+		os.Exit(worker.Main(append(languages(true), lang{})...))
+	case "unguarded":
+		os.Exit(worker.Main(languages(false)...))
+	case "mayfly":
 		time.AfterFunc(20*time.Millisecond, func() { os.Exit(0) })
 		os.Exit(worker.Main(lang{}))
-	case len(os.Args) == 2 && os.Args[1] == "parent":
+	case "parent":
 		parent()
-		os.Exit(0)
-	case len(os.Args) == 2 && os.Args[1] == "hardened":
+	case "hardened":
 		hardened()
-		os.Exit(0)
+	case "forbidden":
+		forbidden()
 	}
-	os.Exit(m.Run())
+}
+
+// languages are the real ones, with their guards or without.
+func languages(guarded bool) []runtime.Language {
+	if guarded {
+		return []runtime.Language{must(star.New(runtimetest.Host())), must(lua.New(runtimetest.Host()))}
+	}
+	return []runtime.Language{must(star.NewUnguarded(runtimetest.Host())), must(lua.NewUnguarded(runtimetest.Host()))}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // lang is a language of one command, in the source for loading and in
@@ -172,6 +189,20 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 			return done(err.Error())
 		}
 		return done(string(b))
+	case "ls":
+		return done(list(rest))
+	case "nice":
+		n, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+		return done(fmt.Sprint(20-n, err)) // the system call counts downwards from 20
+	case "stamp":
+		return done(time.Now().UnixNano())
+	case "dial":
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err == nil {
+			err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
+			_ = syscall.Close(fd)
+		}
+		return done(fmt.Sprint(err))
 	case "env":
 		return done(strings.Join(os.Environ(), "\n"))
 	case "write":
@@ -349,6 +380,18 @@ func hardened() {
 	var st syscall.Stat_t
 	if err := syscall.Stat("/proc/self/environ", &st); err != nil || st.Uid != 0 {
 		fmt.Println("environ is readable", err)
+		return
+	}
+	limits, _ := os.ReadFile("/proc/self/limits")
+	for line := range strings.Lines(string(limits)) {
+		if name := "Max core file size"; strings.HasPrefix(line, name) && !strings.HasPrefix(strings.TrimSpace(line[len(name):]), "0 ") {
+			fmt.Println("a crash leaves a core:", line)
+			return
+		}
+	}
+	status, _ := os.ReadFile("/proc/self/status")
+	if !strings.Contains(string(status), "NoNewPrivs:\t1") {
+		fmt.Println("programs it starts may gain privileges")
 		return
 	}
 	if err := p.Close(context.Background()); err != nil {

@@ -14,16 +14,21 @@ import (
 	"github.com/starling-rules/starling/runtime/worker"
 )
 
-// TestStarlarkSuite is the suite of runtime/star, in worker processes.
-func TestStarlarkSuite(t *testing.T) {
+// TestSuites is the suite of both languages, in worker processes.
+func TestSuites(t *testing.T) {
 	t.Parallel()
-	runtimetest.Run(t, "starlark", ".star", func(t testing.TB) runtime.Pool {
-		p, err := worker.New(worker.Options{Workers: 2, Memory: memory, Grace: 10 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	})
+	for language, ext := range map[string]string{"starlark": ".star", "lua": ".lua"} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			runtimetest.Run(t, language, ext, func(t testing.TB) runtime.Pool {
+				p, err := worker.New(worker.Options{Workers: 2, Memory: memory, Grace: 10 * time.Second})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p
+			})
+		})
+	}
 }
 
 func starlark(name, src string) *runtime.Bundle {

@@ -1,0 +1,130 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/worker"
+)
+
+func loadAs(t testing.TB, p *worker.Pool, name, src string) runtime.Digest {
+	t.Helper()
+	b := bundle(name, src)
+	if _, err := p.Load(t.Context(), b); err != nil {
+		t.Fatalf("load %s: %v", name, err)
+	}
+	return b.Digest
+}
+
+func TestOffendersRunAtLowPriorityUntilForgiven(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2})
+	bad, good := loadAs(t, p, "bad.test", "x"), loadAs(t, p, "good.test", "x")
+	wantReturn(t, p, bad, "nice", "0 <nil>")
+	wantError(t, p, bad, "spin", runtime.LimitError, runtime.LimitDeadline)
+	if s := p.Stats(); s.Slowed != 1 {
+		t.Fatalf("got %+v: want one slow script", s)
+	}
+	wantReturn(t, p, bad, "nice", "10 <nil>")
+	wantReturn(t, p, good, "nice", "0 <nil>")
+	wantError(t, p, bad, "spin", runtime.LimitError, runtime.LimitDeadline)
+	for i := range 20 {
+		wantReturn(t, p, good, "nice", "0 <nil>")
+		wantReturn(t, p, bad, "nice", "10 <nil>")
+		if s := p.Stats(); i < 19 && s.Slowed != 1 {
+			t.Fatalf("forgiven after %d good passes: %+v", i+1, s)
+		}
+	}
+	wantReturn(t, p, bad, "nice", "0 <nil>")
+
+	// A change of its file is a new beginning as well.
+	wantError(t, p, bad, "spin", runtime.LimitError, runtime.LimitDeadline)
+	wantReturn(t, p, bad, "nice", "10 <nil>")
+	wantReturn(t, p, loadAs(t, p, "bad.test", "y"), "nice", "0 <nil>")
+	eventually(t, "workers of low priority to leave", func() bool { return p.Stats().Workers == 2 })
+}
+
+func TestScriptsThatBurnWithoutABreachAreSlowToo(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2, Limits: runtime.Limits{Deadline: time.Second}})
+	burn, good := loadAs(t, p, "burn.test", "x"), loadAs(t, p, "good.test", "x")
+	for i := 0; p.Stats().Slowed == 0; i++ {
+		if i > 20 {
+			t.Fatal("20 passes of 200 ms in a row are not found too many")
+		}
+		wantReturn(t, p, burn, "sleep 200ms", "slept")
+	}
+	wantReturn(t, p, burn, "nice", "10 <nil>")
+	wantReturn(t, p, good, "nice", "0 <nil>")
+}
+
+func TestManyShortPassesAreNoOffence(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2})
+	d := load(t, p, "x")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 1000 {
+				wantReturn(t, p, d, fmt.Sprint("echo ", i), fmt.Sprint(i))
+			}
+		})
+	}
+	wg.Wait()
+	wantReturn(t, p, d, "nice", "0 <nil>")
+}
+
+func TestOffendersLeaveTheOtherWorkersAlone(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2, Burst: -1})
+	good := loadAs(t, p, "good.test", "x")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 2 {
+		d := loadAs(t, p, fmt.Sprintf("bad%d.test", i), "x")
+		for range 4 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = p.Run(ctx, call(d, short, "spin"))
+				}
+			})
+		}
+	}
+	eventually(t, "both to be slow", func() bool { return p.Stats().Slowed == 2 })
+	var slowest time.Duration
+	for i := range 200 {
+		start := time.Now()
+		wantReturn(t, p, good, fmt.Sprint("echo ", i), fmt.Sprint(i))
+		slowest = max(slowest, time.Since(start))
+		if s := p.Stats(); i > 50 && s.Busy > 2 {
+			t.Fatalf("got %+v: want one place for all slow scripts", s)
+		}
+	}
+	cancel()
+	wg.Wait()
+	t.Logf("200 good passes, the slowest %v; %+v", slowest, p.Stats())
+}
+
+func TestBacklogOfSlowScriptsIsBounded(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2})
+	d := load(t, p, "x")
+	wantError(t, p, d, "spin", runtime.LimitError, runtime.LimitDeadline)
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := []func() (*runtime.Reply, error){p.Queue(ctx, call(d, short, "spin"))}
+	for range 1001 {
+		waits = append(waits, p.Queue(ctx, call(d, short, "echo x")))
+	}
+	r, err := waits[len(waits)-1]()
+	if err != nil || r.Err == nil || r.Err.Limit != runtime.LimitDeadline {
+		t.Errorf("beyond the bound: %+v, %v", r, err)
+	}
+	cancel()
+	for _, wait := range waits[:len(waits)-1] {
+		_, _ = wait()
+	}
+}
