@@ -116,7 +116,7 @@ func (r *run) among(a *runtime.Args, what string, want *runtime.Dict, calls []*c
 		if int64(n) == times {
 			return nil
 		}
-		return failf("expected %s %s, there were %d", plural(int(times), what), describeWant(want), n)
+		return failf("expected a %s%s %s, it was %s", what, describeWant(want), often(times), often(int64(n)))
 	}
 	if n > 0 {
 		return nil
@@ -137,6 +137,16 @@ func (r *run) among(a *runtime.Args, what string, want *runtime.Dict, calls []*c
 		which = fmt.Sprintf("; of %d, this comes nearest", len(calls))
 	}
 	return differing(wants, got, "no %s is as expected%s", what, which)
+}
+
+func often(n int64) string {
+	switch n {
+	case 0:
+		return "never"
+	case 1:
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func describeWant(want *runtime.Dict) string {

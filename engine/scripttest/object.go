@@ -111,6 +111,11 @@ func refused(b *runtime.Builtin) *runtime.Builtin {
 	}
 	c := *b
 	c.Purity = runtime.Ambient
+	// Whatever it is given, the answer is the same.
+	c.Params = []runtime.Param{
+		{Name: "args", Type: runtime.TAny | runtime.TObject | runtime.TCallable, Variadic: true, Optional: true},
+		{Name: "more", Type: runtime.TAny, Rest: true, Optional: true},
+	}
 	c.Fn = func(*runtime.Context, *runtime.Args) (runtime.Value, error) {
 		return nil, &runtime.Error{Kind: runtime.RunError, Msg: msg, Hint: hint}
 	}

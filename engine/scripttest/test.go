@@ -70,8 +70,13 @@ func (f *Failure) line() int {
 	return 1
 }
 
-// locate names files by where they are on disk.
+// locate shows the source line, and names files by where they are on disk.
 func (f *Failure) locate(s *suite) {
+	if p := f.Error.Pos.Path; f.Error.Line == "" && p != "" && s.root != "" {
+		if text, err := s.read(p); err == nil {
+			f.Error.SetLine(text)
+		}
+	}
 	f.Error.Pos.Path = s.place(f.Error.Pos.Path)
 	for i := range f.Error.Stack {
 		f.Error.Stack[i].Pos.Path = s.place(f.Error.Stack[i].Pos.Path)
@@ -110,11 +115,7 @@ func (f *Failure) about(r *run) {
 	for _, t := range r.ended() {
 		n.Rules = append(n.Rules, t.Rule)
 		for _, e := range t.Effects {
-			line := e.Kind + " " + clip(e.Args)
-			if e.Result != "" && e.Result != "null" {
-				line += " → " + clip(e.Result)
-			}
-			n.Effects = append(n.Effects, line)
+			n.Effects = append(n.Effects, effectLine(e))
 		}
 		n.Logs = append(n.Logs, t.Logs...)
 		if t.Error != "" {
@@ -128,6 +129,30 @@ func (f *Failure) about(r *run) {
 		n.Why = r.why()
 	}
 	f.Run = n
+}
+
+// effectLine is an effect with its result. That Slack took a message says
+// nothing; what it did not take, or what was asked for, does.
+func effectLine(e dispatch.EffectTrace) string {
+	line := e.Kind + " " + clip(e.Args)
+	result := e.Result
+	if v, err := runtime.ParseJSON([]byte(result)); err == nil {
+		if d, ok := v.(*runtime.Dict); ok {
+			if _, status := d.Get("status"); value(d, "ok") == true && !status && e.Kind != "slack_action" && e.Kind != "slack_pages" {
+				return line
+			}
+			if m, ok := value(d, "message").(*runtime.Dict); ok && marked(value(m, "metadata")) {
+				m.Delete("metadata")
+			}
+			if b, err := runtime.AppendJSON(nil, d); err == nil {
+				result = string(b)
+			}
+		}
+	}
+	if result == "" || result == "null" {
+		return line
+	}
+	return line + " → " + clip(result)
 }
 
 // why says of each rule why it did not match.
@@ -181,7 +206,7 @@ func (t *Test) run(ctx context.Context) {
 	t.Took = time.Since(began)
 	if most := t.s.r.o.Bench; most > 0 && len(t.Failures) == 0 {
 		t.Bench = &Bench{}
-		for start := time.Now(); time.Since(start) < most && ctx.Err() == nil; {
+		for start := time.Now(); (t.Bench.N == 0 || time.Since(start) < most) && ctx.Err() == nil; {
 			t.once(ctx)
 			t.Bench.N++
 			t.Bench.PerOp = time.Since(start) / time.Duration(t.Bench.N)
