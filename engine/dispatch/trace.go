@@ -67,6 +67,16 @@ func (r *run) traceEnd(end ended) {
 	r.d.Inspector.Run(t)
 }
 
+// logText is a line with its facts behind it: deployed app="api".
+func logText(l runtime.LogLine) string {
+	text := l.Text
+	for i := 0; i < l.Attrs.Len(); i++ {
+		f := l.Attrs.Fields[i]
+		text += " " + f.Key + "=" + show(f.Value)
+	}
+	return text
+}
+
 // show renders a value for people: JSON, secrets hidden.
 func show(v runtime.Value) string {
 	b, err := runtime.AppendJSON(nil, hideSecrets(v))
