@@ -226,10 +226,12 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, e := range reply.Effects {
-			if fail, err := r.perform(ctx, e); fail != nil || err != nil {
-				return nil, fail, err
-			}
+		raised, fail, err := r.performAll(ctx, reply.Effects)
+		if fail != nil || err != nil {
+			return nil, fail, err
+		}
+		if raised {
+			continue
 		}
 		switch reply.Status {
 		case runtime.Suspended:
@@ -244,6 +246,21 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 		}
 		return reply.Return, nil, nil
 	}
+}
+
+// performAll performs the effects of a pass in order. An effect that is to
+// raise an error in the script is the last of them: the pass went on as if it
+// were well, the next one is told, and may do something else from there.
+func (r *run) performAll(ctx context.Context, effects []runtime.Effect) (raised bool, fail *runtime.Error, err error) {
+	for _, e := range effects {
+		if fail, err := r.perform(ctx, e); fail != nil || err != nil {
+			return false, fail, err
+		}
+		if r.call.Results[len(r.call.Results)-1].Err != "" {
+			return true, nil, nil
+		}
+	}
+	return false, nil, nil
 }
 
 // gone is the failure of a run whose version cannot be run any more.

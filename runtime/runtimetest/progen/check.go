@@ -180,20 +180,23 @@ func (c *check) chain(mod runtime.Module, fn int, perform func(n int) int) (*run
 		if len(results)+len(r.Effects) > 0 {
 			effects = append(effects[:len(results)], r.Effects...)
 		}
-		if r.Status != runtime.Suspended {
-			r.Effects = effects
-			for _, e := range effects[len(results):] {
-				a := answer(e)
-				a.Err = "" // nobody looked at it, and a replay would
-				results = append(results, a)
-			}
-			return r, results
-		}
-		if len(r.Effects) == 0 {
+		if r.Status == runtime.Suspended && len(r.Effects) == 0 {
 			c.failf("suspended without an effect after %d results", len(results))
 		}
-		for _, e := range r.Effects[:perform(len(r.Effects))] {
-			results = append(results, answer(e))
+		todo, raised := r.Effects, false
+		if r.Status == runtime.Suspended {
+			todo = todo[:perform(len(todo))]
+		}
+		for _, e := range todo {
+			a := answer(e)
+			results = append(results, a)
+			if raised = a.Err != ""; raised {
+				break // the script is told before anything else is done
+			}
+		}
+		if r.Status != runtime.Suspended && !raised {
+			r.Effects = effects
+			return r, results
 		}
 	}
 	return &runtime.Reply{Status: runtime.Suspended, Effects: effects}, results
