@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A script that is questionable becomes live, and the server warns of it: in
+// the log once, and in what it says of its rules.
+func TestServeWarnsOfWhatCheckFinds(t *testing.T) {
+	t.Parallel()
+	rules := t.TempDir()
+	path := filepath.Join(rules, "a.star")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("def f(e):\n    x = 1\n    slack_action(\"chat.postMesage\", text = \"hi\")\non.message(\"a*\", f)\n")
+	c := serve(t, newFakeSlack(t), rules, t.TempDir()).ready()
+	c.prints("rule file is questionable")
+	c.until("the report has the warnings", func() bool {
+		_, body := c.ask("/rules")
+		return strings.Contains(body, `"warnings":3`) && strings.Contains(body, "did you mean chat.postMessage?") && strings.Contains(body, `"rules":1`)
+	})
+	if n := strings.Count(c.out.String(), "rule file is questionable"); n != 3 {
+		t.Errorf("%d warnings in the log, want 3:\n%s", n, c.out.String())
+	}
+	write("def f(e):\n    reply(\"hi\")\non.message(\"deploy\", f)\n")
+	c.until("the warnings are gone", func() bool {
+		_, body := c.ask("/rules")
+		return strings.Contains(body, `"warnings":0`)
+	})
+}
