@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"go.starlark.net/syntax"
+
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // block looks through statements for those that are never reached or do nothing.
@@ -36,7 +38,7 @@ func (a *analysis) block(list []syntax.Stmt) {
 
 func isPass(s syntax.Stmt) bool {
 	b, ok := s.(*syntax.BranchStmt)
-	return ok && b.Token == syntax.PASS || isText(s)
+	return ok && b.Token == syntax.PASS || isDoc(s)
 }
 
 // ends tells that what follows a statement is never reached.
@@ -143,7 +145,7 @@ func (a *analysis) keys(e *syntax.DictExpr) {
 			continue
 		}
 		if line, ok := seen[key]; ok {
-			a.fails(lit.TokenPos, fmt.Sprintf("it is in line %d already", line), "duplicate key: "+cut(lit.Raw, 60))
+			a.fails(lit.TokenPos, fmt.Sprintf("it is in line %d already", line), "duplicate key: "+script.Cut(lit.Raw, 60))
 			continue
 		}
 		seen[key] = lit.TokenPos.Line

@@ -23,7 +23,7 @@ type liner struct {
 
 // stmt returns the call that goes before a statement, or nil.
 func (l *liner) stmt(s syntax.Stmt) []syntax.Stmt {
-	if l == nil || isText(s) {
+	if l == nil || isDoc(s) {
 		return nil
 	}
 	pos := syntax.Start(s)
@@ -33,8 +33,8 @@ func (l *liner) stmt(s syntax.Stmt) []syntax.Stmt {
 	return []syntax.Stmt{&syntax.ExprStmt{X: l.call(pos)}}
 }
 
-// isText tells that a statement is a text that nobody uses, as doc comments are.
-func isText(s syntax.Stmt) bool {
+// isDoc tells that a statement is a text that nobody uses, as doc comments are.
+func isDoc(s syntax.Stmt) bool {
 	e, ok := s.(*syntax.ExprStmt)
 	if !ok {
 		return false

@@ -72,6 +72,9 @@ func (f *formatter) literal(s string) error {
 
 // field writes {name!conv:spec}.
 func (f *formatter) field(field string) error {
+	if err := f.m.add(len(field) / 16); err != nil {
+		return err
+	}
 	name, conv, spec := field, "s", ""
 	if n, rest, ok := strings.Cut(field, "!"); ok {
 		name = n

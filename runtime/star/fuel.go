@@ -20,7 +20,7 @@ import (
 const (
 	maxText  = 4 << 20   // bytes of a text
 	maxElems = 1_000_000 // elements of a list, dict or set
-	maxBits  = 8192      // bits of an int
+	maxBits  = 2048      // bits of an int
 	maxStar  = 65_536    // arguments of f(*list), and names of f(**dict) / 16
 	// A tuple (or struct) is bounded with all the tuples in it, because it can
 	// be a key: its hash is computed in one step.
@@ -153,7 +153,7 @@ func checkInt(t *starlark.Thread, z starlark.Int) error {
 		return nil
 	}
 	if n := z.BigInt().BitLen(); n > maxBits {
-		return tooLarge(t, "int larger than 8,192 bits", "")
+		return tooLarge(t, "int larger than 2,048 bits", "")
 	}
 	return spend(t, 10)
 }

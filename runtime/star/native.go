@@ -51,7 +51,7 @@ func printLine(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwa
 	if err != nil {
 		return nil, err
 	}
-	return starlark.None, passOf(t).log(runtime.LogLine{Level: slog.LevelInfo, Text: text})
+	return starlark.None, passOf(t).ledger.Log(runtime.LogLine{Level: slog.LevelInfo, Text: text})
 }
 
 // fail ends the run with a message.
@@ -76,6 +76,11 @@ func catch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kw
 	}
 	p := passOf(thread)
 	if p.stop != nil || errors.Is(err, suspension{}) {
+		return nil, err
+	}
+	// The interpreter has written down the stack and the message, which may
+	// quote a key of megabytes.
+	if err := spend(thread, 20+thread.CallStackDepth()/2+len(err.Error())/16); err != nil {
 		return nil, err
 	}
 	if own, ok := errors.AsType[*runtime.Error](err); ok && own.Kind == runtime.AbortError {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 	"go.starlark.net/syntax"
 )
 
@@ -70,6 +71,12 @@ func plus(t *starlark.Thread, a starlark.Tuple) (starlark.Value, error) {
 	case starlark.Bytes:
 		if y, ok := a[1].(starlark.Bytes); ok {
 			if err := text(t, len(x)+len(y)); err != nil {
+				return nil, err
+			}
+		}
+	case *starlarkstruct.Struct:
+		if y, ok := a[1].(*starlarkstruct.Struct); ok {
+			if err := spend(t, 4*(x.Len()+y.Len())); err != nil {
 				return nil, err
 			}
 		}
@@ -339,11 +346,8 @@ func slice(t *starlark.Thread, a starlark.Tuple) (starlark.Value, error) {
 		size = (start - end - step - 1) / -step
 	}
 	var err error
-	switch x.(type) {
-	case starlark.String, starlark.Bytes:
-		if step != 1 { // one byte at a time; otherwise the text is shared
-			err = spend(t, size)
-		}
+	switch {
+	case x.Type() == "range", step == 1 && isText(x): // which share what they are of
 	default:
 		err = spend(t, size)
 	}
@@ -351,6 +355,14 @@ func slice(t *starlark.Thread, a starlark.Tuple) (starlark.Value, error) {
 		return nil, err
 	}
 	return x.Slice(start, end, step), nil
+}
+
+func isText(v starlark.Value) bool {
+	switch v.(type) {
+	case starlark.String, starlark.Bytes:
+		return true
+	}
+	return false
 }
 
 func sliceIndex(v starlark.Value, n int, result *int) error {

@@ -15,12 +15,12 @@ var owns map[string]native
 // plainFunctions are the interpreter's functions that do little, whatever
 // they are given. Functions in neither list do not exist for scripts.
 var plainFunctions = []string{
-	"None", "True", "False", "abs", "bool", "chr", "dir", "hasattr", "len", "range", "type",
+	"None", "True", "False", "abs", "bool", "chr", "hasattr", "len", "range", "type",
 }
 
 func init() {
 	owns = map[string]native{
-		"all": quantifier, "any": quantifier, "bytes": bytesOf, "dict": newDict, "enumerate": enumerate,
+		"all": quantifier, "any": quantifier, "bytes": bytesOf, "dict": newDict, "dir": dirOf, "enumerate": enumerate,
 		"fail": fail, "float": scanned, "getattr": getAttribute, "hash": scanned, "int": intOf, "list": listOf,
 		"max": extreme, "min": extreme, "ord": scanned, "print": printLine, "repr": reprOf, "reversed": reversed,
 		"set": newSet, "sorted": sorted, "str": strOf, "tuple": tupleOf, "zip": zip, "struct": newStruct,
@@ -214,6 +214,9 @@ func newSet(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs
 	if err != nil {
 		return nil, err
 	}
+	if err := spend(t, 10); err != nil {
+		return nil, err
+	}
 	s := starlark.NewSet(0)
 	if it != nil {
 		if err := addAll(t, s, it); err != nil {
@@ -225,6 +228,9 @@ func newSet(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs
 
 func addAll(t *starlark.Thread, s *starlark.Set, it starlark.Iterable) error {
 	p := passOf(t)
+	if err := spend(t, 2*max(starlark.Len(it), 0)); err != nil {
+		return err
+	}
 	return each(t, it, func(v starlark.Value) error { return p.addTo(s, v) })
 }
 
@@ -245,7 +251,7 @@ func update(t *starlark.Thread, d *starlark.Dict, args starlark.Tuple, kwargs []
 	if len(args) == 1 {
 		switch from := args[0].(type) {
 		case starlark.IterableMapping:
-			if err := spend(t, max(starlark.Len(from), 0)); err != nil {
+			if err := spend(t, 4*max(starlark.Len(from), 0)); err != nil {
 				return err
 			}
 			for _, item := range from.Items() {
@@ -364,20 +370,35 @@ func checkDigits(t *starlark.Thread, x starlark.Value) error {
 		return nil
 	}
 	if len(strings.TrimLeft(string(s), "+-0")) > maxBits+2 {
-		return tooLarge(t, "int larger than 8,192 bits", "")
+		return tooLarge(t, "int larger than 2,048 bits", "")
 	}
 	return spend(t, len(s)*len(s)/4096)
 }
 
 // newStruct is struct(…): it can be a key like a tuple, and is bounded as one.
 func newStruct(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if err := spend(t, 4*len(kwargs)); err != nil { // they are sorted
+		return nil, err
+	}
 	z, err := starlarkstruct.Make(t, b, args, kwargs)
 	return checked(t, z, err)
+}
+
+// dirOf is dir(x), which sorts a list of names that it makes.
+func dirOf(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	v, err := original(t, b, args, kwargs)
+	if err != nil {
+		return nil, err
+	}
+	return v, spend(t, 4*starlark.Len(v))
 }
 
 func getAttribute(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	if len(kwargs) == 0 && len(args) >= 2 {
 		if name, ok := args[1].(starlark.String); ok {
+			if err := spend(t, len(name)/16); err != nil {
+				return nil, err
+			}
 			if m := bindMethod(args[0], string(name)); m != nil && len(args) <= 3 {
 				return m, nil
 			}

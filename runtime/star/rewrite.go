@@ -24,6 +24,7 @@ type rewriter struct {
 	cover *liner
 
 	nodes int
+	elifs int
 	bound map[string]bool // names that the file gives a meaning of its own
 	errs  []*runtime.Error
 }

@@ -15,6 +15,9 @@ const (
 	maxNodes = 100_000
 	// maxArgs is the interpreter's bound of the arguments of one call.
 	maxArgs = 255
+	// maxElifs bounds the elifs of a file: the interpreter's compiler takes time
+	// that grows with the square of a chain of them, 0.1 s for this many.
+	maxElifs = 4000
 	// maxDisplay is the size from which the keys of a written dict are watched.
 	maxDisplay = 128
 )
@@ -38,6 +41,8 @@ func (r *rewriter) survey(f *syntax.File) {
 			return false
 		}
 		switch n := n.(type) {
+		case *syntax.IfStmt:
+			r.checkElif(n)
 		case *syntax.Literal:
 			if e := checkNumber(n); e != nil {
 				r.errs = append(r.errs, e)
@@ -60,6 +65,22 @@ func (r *rewriter) survey(f *syntax.File) {
 		}
 		return true
 	})
+}
+
+func (r *rewriter) checkElif(s *syntax.IfStmt) {
+	if len(s.False) != 1 {
+		return
+	}
+	next, ok := s.False[0].(*syntax.IfStmt)
+	if !ok {
+		return
+	}
+	if r.elifs++; r.elifs == maxElifs+1 {
+		r.errs = append(r.errs, &runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: position(next.If),
+			Msg: fmt.Sprintf("more than %d elif in a file", maxElifs), Hint: "look the value up in a dict",
+		})
+	}
 }
 
 func (r *rewriter) bindParams(list []syntax.Expr) {

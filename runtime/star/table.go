@@ -129,7 +129,7 @@ func (p *pass) forget(c hashed, k starlark.Value, remove func() (starlark.Value,
 
 // merge pays for an operation that visits all keys of two dicts or sets.
 func (p *pass) merge(x, y hashed) error {
-	if err := spend(&p.thread, x.Len()+y.Len()); err != nil {
+	if err := spend(&p.thread, 3*(x.Len()+y.Len())); err != nil {
 		return err
 	}
 	if x.Len() < tableMin && y.Len() < tableMin {

@@ -312,7 +312,11 @@ func interpolate(t *starlark.Thread, format string, x starlark.Value) (starlark.
 		switch {
 		case format != "" && format[0] == '(':
 			var err error
+			before := len(format)
 			if arg, format, err = keyed(x, format[1:]); err != nil {
+				return nil, err
+			}
+			if err := w.m.add((before - len(format)) / 16); err != nil {
 				return nil, err
 			}
 		case index >= nargs:
@@ -367,6 +371,9 @@ func (w *writer) conversion(c byte, arg starlark.Value) error {
 			if c == 'd' || c == 'i' {
 				return w.str(n.String())
 			}
+		}
+		if err := w.m.add(30); err != nil { // a float may have 300 digits
+			return err
 		}
 		z, err := starlark.Binary(syntax.PERCENT, starlark.String("%"+string(c)), starlark.Tuple{arg})
 		if err != nil {

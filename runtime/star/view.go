@@ -206,6 +206,9 @@ func (v *dictView) invoke(name string, args starlark.Tuple, kwargs []starlark.Tu
 		return nil, err
 	}
 	keys := v.source().Keys()
+	if err := spend(&v.p.thread, 8*len(keys)); err != nil {
+		return nil, err
+	}
 	out := make([]starlark.Value, len(keys))
 	for i, k := range keys {
 		if name == "keys" {
@@ -227,6 +230,7 @@ func (v *dictView) invoke(name string, args starlark.Tuple, kwargs []starlark.Tu
 // Items is what ** and dict(x) ask for.
 func (v *dictView) Items() []starlark.Tuple {
 	keys := v.source().Keys()
+	v.p.thread.Steps += uint64(8 * len(keys))
 	items := make([]starlark.Tuple, len(keys))
 	for i, k := range keys {
 		w, _, err := v.lookup(k)
