@@ -69,6 +69,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if body == nil && err == nil {
 		body, err = s.call(name, token, a)
 	}
+	if token == s.opt.BotToken && s.opt.Scopes != nil {
+		w.Header().Set("X-OAuth-Scopes", strings.Join(s.opt.Scopes, ","))
+	}
 	body = finish(body, err, a.warning)
 	ok, _ := body["ok"].(bool)
 	code, _ := body["error"].(string)

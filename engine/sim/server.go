@@ -26,6 +26,9 @@ type Options struct {
 	// DevBotToken and DevUserToken if empty. UserTokenUser is the person whom
 	// the user token speaks for: the first of Seed if empty.
 	BotToken, UserToken, UserTokenUser string
+	// Scopes are those that the bot token is said to have; nil says nothing
+	// about them, and everything is permitted either way (see Faults.MissingScope).
+	Scopes []string
 	// URL is where this server is reached, without a trailing slash. Run finds
 	// it out by itself; with Handler, set it here or by SetURL.
 	URL string

@@ -98,8 +98,8 @@ func newRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
-		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.checkCommand(),
-		c.explainCommand(), c.triggerCommand(), c.manifestCommand(),
+		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.initCommand(), c.newCommand(), c.checkCommand(),
+		c.explainCommand(), c.triggerCommand(), c.manifestCommand(), c.doctorCommand(),
 	)
 	c.manners(root)
 	return root

@@ -102,7 +102,7 @@ func printVerdict(out io.Writer, s style, r *explain.Rule) {
 		if run.Error != "" {
 			fmt.Fprintln(out, in+s.red(indent(strings.TrimRight(run.Error, "\n"), in)))
 		}
-		fmt.Fprintf(out, "%s%s\n", in, s.dim(fmt.Sprintf("%s, %s, %s", run.Outcome, counted(len(run.Effects), "effect", "effects"), counted(int(run.Steps), "step", "steps"))))
+		fmt.Fprintf(out, "%s%s\n", in, s.dim(run.Outcome+", "+counted(len(run.Effects), "effect", "effects")))
 	}
 }
 
