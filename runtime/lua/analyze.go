@@ -7,6 +7,7 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 var _ runtime.Analyzer = (*Language)(nil)
@@ -25,7 +26,7 @@ func (l *Language) Analyze(path string, text []byte) *runtime.Analysis {
 	}
 	ld.unit(path, runtime.Position{Path: path})
 	ld.compile()
-	out.Problems = ld.problems()
+	out.Problems = script.Sort(ld.errs, b)
 	out.Loads = ld.missing
 	return out
 }
@@ -320,7 +321,7 @@ func (a *linter) globalInFunction(name string, pos runtime.Position) {
 	if n := a.nearestLocal(name); n != "" && a.set[name] == 1 {
 		hint = "did you mean " + n + "? Else write local " + name
 	}
-	a.lint(pos, "global "+cut(name, 60)+" is set in a function, which fails once the file is loaded: globals are frozen then", hint)
+	a.lint(pos, "global "+script.Cut(name, 60)+" is set in a function, which fails once the file is loaded: globals are frozen then", hint)
 }
 
 // nearestLocal is a local in scope that name may have meant.

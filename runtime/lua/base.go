@@ -268,7 +268,7 @@ func basePrint(L *glua.LState) int {
 	p := passOf(L)
 	outer := p.cur
 	p.cur = L
-	if err := p.log(runtime.LogLine{Level: slog.LevelInfo, Text: p.sentence(L)}); err != nil {
+	if err := p.ledger.Log(runtime.LogLine{Level: slog.LevelInfo, Text: p.sentence(L)}); err != nil {
 		p.raise(L, err)
 	}
 	p.cur = outer

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // tickSteps is how often the clock and the context are looked at. One
@@ -95,21 +96,7 @@ func (p *pass) watch(ctx context.Context) func() {
 				Msg: fmt.Sprintf("exceeded the deadline of %v", p.lim.Deadline),
 			})
 		case ctx.Err() != nil:
-			_ = p.cancelled(ctx)
+			p.stopWith(script.Cancelled(ctx))
 		}
 	}
-}
-
-// cancelled ends the pass because ctx has ended.
-func (p *pass) cancelled(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	var e *runtime.Error
-	switch {
-	case errors.As(cause, &e):
-	case errors.Is(cause, context.DeadlineExceeded):
-		e = &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitDeadline, Msg: "exceeded the deadline"}
-	default:
-		e = &runtime.Error{Kind: runtime.InternalError, Msg: "cancelled: " + cause.Error()}
-	}
-	return p.stopWith(e)
 }

@@ -9,13 +9,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
-)
-
-// maxMessage bounds the text of an error, and maxStack its frames: a script
-// may build both as long as it likes.
-const (
-	maxMessage = 1000
-	maxStack   = 50
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // raised is an error on its way through the interpreter.
@@ -120,7 +114,7 @@ func (p *pass) explain(msg string, file, line int) *raised {
 		p.notFunction(e, src, line)
 	case strings.HasPrefix(e.Msg, "attempt to index"):
 		if m := indexNil.FindStringSubmatch(e.Msg); m != nil {
-			e.Msg = "cannot read field " + cut(m[2], 60) + " of " + article(m[1])
+			e.Msg = "cannot read field " + script.Cut(m[2], 60) + " of " + article(m[1])
 			if m[1] == "nil" {
 				e.Hint = "the value is nil: test it first"
 			}
@@ -163,14 +157,14 @@ func (p *pass) notFunction(e *runtime.Error, src *source, line int) {
 	}
 	switch prev := src.before(i); prev {
 	case ":":
-		e.Msg = "there is no method " + cut(name, 60)
+		e.Msg = "there is no method " + script.Cut(name, 60)
 		if n := runtime.Nearest(name, stringNames); n != "" {
 			e.Hint = "did you mean :" + n + "?"
 		}
 	case ".":
-		e.Msg = "field " + cut(name, 60) + " is no function"
+		e.Msg = "field " + script.Cut(name, 60) + " is no function"
 	default:
-		e.Msg = cut(name, 60) + " is no function here"
+		e.Msg = script.Cut(name, 60) + " is no function here"
 		e.Hint = "a local function is known below its definition only"
 	}
 }
@@ -189,27 +183,10 @@ func (p *pass) describe(r *raised) *runtime.Error {
 	if p.stop != nil {
 		e = *p.stop
 	}
-	if e.Kind == "" {
-		e.Kind = runtime.RunError
-	}
-	if e.Msg == "" {
-		e.Msg = "an error with an empty text"
-	}
-	e.Msg, e.Hint = cut(e.Msg, maxMessage), cut(e.Hint, maxMessage)
 	if len(e.Stack) == 0 {
 		e.Stack = p.trace
 	}
-	if n := len(e.Stack); n > maxStack {
-		e.Stack = append(e.Stack[:maxStack/2:maxStack/2], e.Stack[n-maxStack/2:]...)
-	}
-	if e.Pos.IsZero() && len(e.Stack) > 0 {
-		e.Pos = e.Stack[len(e.Stack)-1].Pos
-	}
-	if e.Pos.Path == "" {
-		e.Pos.Path = p.m.bundle.Main
-	}
-	e.SetLine(p.m.bundle.Files[e.Pos.Path])
-	return &e
+	return script.Show(&e, p.m.bundle)
 }
 
 // capture is what a state calls when an error is raised in it: the last moment
@@ -293,12 +270,3 @@ func fileIndex(name string) int {
 }
 
 func sourceName(i int) string { return "$" + strconv.Itoa(i) }
-
-// cut shortens s to at most n bytes at a character's edge, and leaves no bytes
-// in it that are no characters: texts of Lua may hold any.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return strings.ToValidUTF8(s, "\ufffd")
-	}
-	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
-}

@@ -4,6 +4,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // A frozen table is an empty one that stands before a hidden one: reading goes
@@ -169,14 +170,14 @@ func frozenError(what string) *runtime.Error {
 
 func refuse(L *glua.LState) int {
 	p := passOf(L)
-	p.raise(L, frozenError("set field "+cut(p.words(L.Get(2)), 60)))
+	p.raise(L, frozenError("set field "+script.Cut(p.words(L.Get(2)), 60)))
 	return 0
 }
 
 func refuseGlobal(L *glua.LState) int {
 	p := passOf(L)
 	p.raise(L, &runtime.Error{
-		Kind: runtime.RunError, Msg: "cannot set global " + cut(p.words(L.Get(2)), 60) + ": globals are frozen once the file is loaded",
+		Kind: runtime.RunError, Msg: "cannot set global " + script.Cut(p.words(L.Get(2)), 60) + ": globals are frozen once the file is loaded",
 		Hint: "write local, or use kv for state",
 	})
 	return 0

@@ -6,6 +6,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // What a script sees of the host is userdata with one metatable, hostMeta; its
@@ -140,11 +141,11 @@ func (p *pass) indexHost(h any, key glua.LValue) (glua.LValue, error) {
 	switch h := h.(type) {
 	case *object:
 		if !isText {
-			return nil, fmt.Errorf("%s has no field %s", h.obj.TypeName(), cut(p.words(key), 60))
+			return nil, fmt.Errorf("%s has no field %s", h.obj.TypeName(), script.Cut(p.words(key), 60))
 		}
 		v, known := h.obj.Field(string(name))
 		if !known {
-			e := &runtime.Error{Kind: runtime.RunError, Msg: h.obj.TypeName() + " has no field " + cut(string(name), 60)}
+			e := &runtime.Error{Kind: runtime.RunError, Msg: h.obj.TypeName() + " has no field " + script.Cut(string(name), 60)}
 			if n := runtime.Nearest(string(name), h.obj.FieldNames()); n != "" {
 				e.Hint = "did you mean ." + n + "?"
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // This file is what the linter looks for in single statements and expressions.
@@ -175,7 +176,7 @@ func (a *linter) typeName(call, name ast.Expr) {
 	} else if n := runtime.Nearest(text.Value, typeNames); n != "" {
 		hint = "did you mean \"" + n + "\"?"
 	}
-	a.lint(a.at(text), fmt.Sprintf("type never returns %q", cut(text.Value, 60)), hint)
+	a.lint(a.at(text), fmt.Sprintf("type never returns %q", script.Cut(text.Value, 60)), hint)
 }
 
 // table looks for keys that are given twice.
@@ -189,7 +190,7 @@ func (a *linter) table(e *ast.TableExpr) {
 		if key, ok := f.Key.(*ast.StringExpr); ok {
 			name = key.Value
 			if seen[name] {
-				a.lint(a.at(f.Value), fmt.Sprintf("key %q is given twice: the last one counts", cut(name, 60)), "")
+				a.lint(a.at(f.Value), fmt.Sprintf("key %q is given twice: the last one counts", script.Cut(name, 60)), "")
 			}
 			seen[name] = true
 		}
@@ -268,7 +269,7 @@ func (a *linter) ownCall(e *ast.FuncCallExpr) {
 		if fn == nil || fn.vararg || n <= fn.params || several(e.Args[n-1]) && n == fn.params+1 {
 			return
 		}
-		a.lint(pos, fmt.Sprintf("%s takes %s, and this is argument %d", cut(id.Value, 60), count(fn.params, "argument"), n), "it is thrown away")
+		a.lint(pos, fmt.Sprintf("%s takes %s, and this is argument %d", script.Cut(id.Value, 60), count(fn.params, "argument"), n), "it is thrown away")
 	}
 	if v := a.find(id.Value); v != nil {
 		a.checks = append(a.checks, func() { check(v.fn) })

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +15,7 @@ import (
 	"github.com/yuin/gopher-lua/parse"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // unit is one file of a bundle.
@@ -63,7 +64,7 @@ func (l *Language) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limi
 		ld.compile()
 	}
 	if len(ld.errs) > 0 {
-		return nil, nil, ld.problems()
+		return nil, nil, script.Sort(ld.errs, ld.bundle)
 	}
 	man := &runtime.Manifest{Digest: b.Digest, Missing: ld.missing}
 	if len(ld.missing) > 0 {
@@ -79,7 +80,7 @@ func (l *Language) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limi
 		return nil, nil, runtime.Errors{p.describe(failed)}
 	}
 	m.idle = append(m.idle, st)
-	man.Registrations, man.Logs, man.Steps = p.registered, p.logs, p.budget.steps
+	man.Registrations, man.Logs, man.Steps = p.ledger.Registered, p.ledger.Logs, p.budget.steps
 	return m, man, nil
 }
 
@@ -160,12 +161,12 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 func (ld *loader) requires(u *unit) {
 	for _, q := range u.rw.requires {
 		name := q.arg.Value
-		target, hint, err := resolvePath(u.path, name)
+		target, hint, err := importer.Resolve(u.path, name)
 		if err != nil {
 			ld.fail(runtime.LoadError, q.pos, err.Error(), hint)
 			continue
 		}
-		if i := indexOf(ld.visit, target); i >= 0 {
+		if i := slices.Index(ld.visit, target); i >= 0 {
 			cycle := append(append([]string(nil), ld.visit[i:]...), target)
 			ld.fail(runtime.LoadError, q.pos, "require cycle: "+strings.Join(cycle, " → "), "move what both need into a third file")
 			continue
@@ -201,7 +202,7 @@ var lineNumber = regexp.MustCompile(`line (\d+)`)
 func (ld *loader) compileError(u *unit, err error) {
 	var e *glua.CompileError
 	if !errors.As(err, &e) {
-		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, cut(err.Error(), maxMessage), "")
+		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, script.Cut(err.Error(), script.MaxMessage), "")
 		return
 	}
 	msg := lineNumber.ReplaceAllStringFunc(e.Message, func(s string) string {
@@ -211,68 +212,20 @@ func (ld *loader) compileError(u *unit, err error) {
 	ld.fail(runtime.SyntaxError, u.src.at(e.Line), msg, "")
 }
 
-// problems returns all errors in the order of file and line, with their lines.
-func (ld *loader) problems() runtime.Errors {
-	sort.SliceStable(ld.errs, func(i, j int) bool {
-		a, b := ld.errs[i].Pos, ld.errs[j].Pos
-		if a.Path != b.Path {
-			return a.Path == ld.bundle.Main || b.Path != ld.bundle.Main && a.Path < b.Path
+// importer resolves names of require: "lib.x" is lib/x.lua; what has a slash is
+// a path already.
+var importer = script.Importer{
+	Word: "require", Example: `require("lib.name")`, Ext: ".lua",
+	Rel: func(name string) string {
+		if name == "." || name == ".." {
+			return name
 		}
-		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
-	})
-	for _, e := range ld.errs {
-		e.SetLine(ld.bundle.Files[e.Pos.Path])
-	}
-	return ld.errs
-}
-
-// resolvePath turns what require was given into the path of a bundle's file:
-// "lib.x" is lib/x.lua; what has a slash is a path already.
-func resolvePath(from, name string) (target, hint string, err error) {
-	const lib = "@starling//"
-	bad := func(why, hint string) (string, string, error) {
-		return "", hint, fmt.Errorf("require: %q %s", cut(name, 100), why)
-	}
-	root, dir := "", path.Dir(from)
-	if rest, ok := strings.CutPrefix(from, lib); ok {
-		root, dir = lib, path.Dir(rest)
-	}
-	rel := name
-	switch {
-	case strings.HasPrefix(name, lib):
-		root, rel = lib, name[len(lib):]
-	case strings.HasPrefix(name, "@"):
-		return bad("is in no known library", "library scripts begin with @starling//")
-	case strings.HasPrefix(name, "/"):
-		return bad("is an absolute path", "names are relative to the rules directory: \"lib.name\"")
-	case strings.HasPrefix(name, "./"), strings.HasPrefix(name, "../"):
-		rel = path.Join(dir, name)
-	default:
-		root = ""
-	}
-	if !strings.Contains(name, "/") {
-		rel = strings.ReplaceAll(strings.TrimSuffix(rel, ".lua"), ".", "/")
-	}
-	if path.Ext(rel) == "" {
-		rel += ".lua"
-	}
-	rel = path.Clean(rel)
-	switch {
-	case name == "" || strings.ContainsAny(name, "\\\x00"):
-		return bad("is no name of a file", "write require(\"lib.name\")")
-	case rel == ".." || strings.HasPrefix(rel, "../"):
-		return bad("is outside of the rules directory", "")
-	case path.Ext(rel) != ".lua":
-		return bad("is not a .lua file", "write require(\"lib.name\")")
-	}
-	return root + rel, "", nil
-}
-
-func indexOf(list []string, s string) int {
-	for i, e := range list {
-		if e == s {
-			return i
+		if !strings.Contains(name, "/") {
+			name = strings.ReplaceAll(strings.TrimSuffix(name, ".lua"), ".", "/")
 		}
-	}
-	return -1
+		if path.Ext(name) == "" {
+			name += ".lua"
+		}
+		return name
+	},
 }

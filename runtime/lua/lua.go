@@ -33,6 +33,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // maxIndex ends the array part of tables: a sparse index beyond it costs one
@@ -214,7 +215,7 @@ func (s *space) index(inner *glua.LTable) glua.LGFunction {
 }
 
 func unknownMember(space, name string, members []string) *runtime.Error {
-	e := &runtime.Error{Kind: runtime.NameError, Msg: space + "." + cut(name, 60) + " is not a built-in"}
+	e := &runtime.Error{Kind: runtime.NameError, Msg: space + "." + script.Cut(name, 60) + " is not a built-in"}
 	if n := runtime.Nearest(name, members); n != "" {
 		e.Hint = "did you mean " + space + "." + n + "?"
 	}

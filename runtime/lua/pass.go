@@ -12,6 +12,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // pass is one run of script code: the top level of a bundle's files, or one
@@ -27,13 +28,8 @@ type pass struct {
 	lim    runtime.Limits
 	start  time.Time
 	// cur is the state whose built-in runs.
-	cur *glua.LState
-
-	step    int              // effects asked for so far
-	effects []runtime.Effect // those beyond the recorded results
-	lines   int              // log lines so far
-	output  int              // and their bytes
-	logs    []runtime.LogLine
+	cur    *glua.LState
+	ledger script.Ledger
 	// stop, once set, is how the pass ends: nothing in a script can catch it.
 	stop *runtime.Error
 	// suspended tells that it ends because it looked at a pending result.
@@ -45,8 +41,6 @@ type pass struct {
 	nested    int // pcalls and resumes around
 
 	// While loading:
-	registered []runtime.Registration
-	silent     bool // a required file runs: its registrations are its own affair
 	// stateful is what cannot be shared, and where it was made: iterators
 	// (*LFunction) and coroutines (*LState).
 	stateful map[any]made
@@ -72,8 +66,9 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 	p.x = runtime.Context{
 		Now: c.Now, Rand: &p.rand,
 		RunID: c.RunID, Script: m.bundle.Main, Config: m.bundle.Config,
-		Pos: p.pos, Do: p.ask, Log: p.log, Register: p.register, Charge: p.charge,
+		Pos: p.pos, Do: p.ledger.Ask, Log: p.ledger.Log, Register: p.ledger.Register, Charge: p.charge,
 	}
+	p.ledger = script.Ledger{Pass: p, Call: c, Limits: p.lim}
 	return p
 }
 
@@ -85,7 +80,7 @@ func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
 	p := newPass(ctx, m, c)
 	r := &runtime.Reply{}
 	if ctx.Err() != nil {
-		r.Status, r.Err = runtime.Failed, p.describe(&raised{err: asError(p.cancelled(ctx))})
+		r.Status, r.Err = runtime.Failed, p.describe(&raised{err: p.stopWith(script.Cancelled(ctx))})
 		return r
 	}
 	st, failed := m.take(ctx, p)
@@ -93,20 +88,19 @@ func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
 		failed = p.run(st, r)
 		m.give(st, p)
 	}
+	if failed == nil {
+		if bad := p.ledger.Settled(); bad != nil {
+			r.Return, r.FromEffect, failed = nil, false, &raised{err: bad}
+		}
+	}
 	switch {
-	case failed == nil && p.step < len(c.Results):
-		r.Return, r.FromEffect = nil, false
-		r.Status, r.Err = runtime.Failed, p.describe(&raised{err: p.stopWith(&runtime.Error{
-			Kind: runtime.DivergedError, Hint: divergedHint,
-			Msg: fmt.Sprintf("replay diverged at step %d: the script ended, but the journal holds %d steps", p.step+1, len(c.Results)),
-		})})
 	case failed == nil:
 	case p.stop == nil && (p.suspended || p.doubtful(failed)):
 		r.Status = runtime.Suspended
 	default:
 		r.Status, r.Err = runtime.Failed, p.describe(failed)
 	}
-	r.Effects, r.Logs = p.effects, p.logs
+	r.Effects, r.Logs = p.ledger.Effects, p.ledger.Logs
 	r.Steps, r.Took = p.budget.steps, time.Since(p.start)
 	return r
 }
@@ -232,7 +226,7 @@ func (p *pass) panicked(L *glua.LState, text string) *raised {
 	if p.trace == nil {
 		p.trace = p.frames(L)
 	}
-	e := &runtime.Error{Kind: runtime.InternalError, Msg: "panic: " + cut(text, maxMessage)}
+	e := &runtime.Error{Kind: runtime.InternalError, Msg: "panic: " + script.Cut(text, script.MaxMessage)}
 	if strings.Contains(text, "index out of range [-1]") || strings.Contains(text, "callstack overflow") {
 		e = &runtime.Error{Kind: runtime.RunError, Msg: "stack overflow: too many values at once"}
 	}
@@ -270,7 +264,7 @@ func (p *pass) answer(v glua.LValue) (w runtime.Value, fromEffect bool, err erro
 // pending result looks to it, not from the script. The pass is then repeated
 // with results, and the error, if it is one, comes again.
 func (p *pass) doubtful(r *raised) bool {
-	return r.vm && len(p.effects) > 0 && p.stop == nil
+	return r.vm && len(p.ledger.Effects) > 0 && p.stop == nil
 }
 
 // stopWith makes e the end of the pass.

@@ -17,7 +17,7 @@ func (a *linter) site(e *ast.FuncCallExpr, name string, b *runtime.Builtin) runt
 	if n := len(a.names); n > 0 {
 		s.Func = a.names[n-1]
 	}
-	f := describe(b)
+	f := describe(b, nil)
 	for i, arg := range e.Args {
 		last := i == len(e.Args)-1
 		pos := a.at(arg)
@@ -51,7 +51,7 @@ func (a *linter) site(e *ast.FuncCallExpr, name string, b *runtime.Builtin) runt
 func (f *bound) takesOptions(t *ast.TableExpr, n int) bool {
 	if !slices.ContainsFunc(t.Fields, func(q *ast.Field) bool { _, ok := q.Key.(*ast.StringExpr); return !ok }) {
 		return f.isOptions(n, len(t.Fields) == 0, func() bool {
-			return !slices.ContainsFunc(t.Fields, func(q *ast.Field) bool { return !f.hasOption(q.Key.(*ast.StringExpr).Value) })
+			return !slices.ContainsFunc(t.Fields, func(q *ast.Field) bool { return f.Option(q.Key.(*ast.StringExpr).Value) < 0 })
 		})
 	}
 	return false

@@ -67,7 +67,7 @@ type savedVar struct {
 // what they made.
 func (m *module) newState(ctx context.Context) (*pass, *state, *raised) {
 	p := newPass(ctx, m, &runtime.Call{Limits: m.lim, When: -1})
-	p.x.Loading = true
+	p.x.Loading, p.ledger.Loading = true, true
 	p.stateful = map[any]made{}
 	st := &state{
 		L: glua.NewState(m.lang.options()), bottom: goFunction(bottom), index: map[*glua.LFunction]int{},
@@ -80,7 +80,7 @@ func (m *module) newState(ctx context.Context) (*pass, *state, *raised) {
 	env.RawSetString("__index", m.globals)
 	var roots []glua.LValue
 	for i, u := range m.files {
-		p.silent = i < len(m.files)-1
+		p.ledger.Silent = i < len(m.files)-1
 		global := &glua.LTable{Metatable: env}
 		fn := st.L.NewFunctionFromProto(u.proto)
 		fn.Env = global

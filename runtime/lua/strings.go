@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	glua "github.com/yuin/gopher-lua"
+
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // stringNames are the names of stringMethods.
@@ -155,7 +157,7 @@ func (m *matcher) check(L *glua.LState, name string) {
 	if p.stop != nil {
 		p.raise(L, p.stop)
 	}
-	fault(L, name, "%v: %q", m.err, cut(m.pat, 60))
+	fault(L, name, "%v: %q", m.err, script.Cut(m.pat, 60))
 }
 
 // captured returns capture i of a match from s to e; all of it if there is none.
@@ -164,7 +166,7 @@ func (m *matcher) captured(L *glua.LState, i, s, e int) glua.LValue {
 		return glua.LString(m.src[s:e])
 	}
 	if i >= m.level || m.caps[i].len == unclosed {
-		fault(L, "pattern", "malformed pattern: %q", cut(m.pat, 60))
+		fault(L, "pattern", "malformed pattern: %q", script.Cut(m.pat, 60))
 	}
 	c := m.caps[i]
 	if c.len == position {
@@ -373,7 +375,7 @@ func stringFormat(L *glua.LState) int {
 			continue
 		}
 		if !validFlags(flags, p.m.lang.bounds.width) {
-			fault(L, name, "%%%s%c has too long a width", cut(flags, 20), verb)
+			fault(L, name, "%%%s%c has too long a width", script.Cut(flags, 20), verb)
 		}
 		next++
 		if next > L.GetTop() {

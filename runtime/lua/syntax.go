@@ -8,13 +8,14 @@ import (
 	"github.com/yuin/gopher-lua/parse"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // syntaxError takes over what the parser found.
 func (ld *loader) syntaxError(u *unit, err error) {
 	var e *parse.Error
 	if !errors.As(err, &e) {
-		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, cut(err.Error(), maxMessage), "")
+		ld.fail(runtime.SyntaxError, runtime.Position{Path: u.path}, script.Cut(err.Error(), script.MaxMessage), "")
 		return
 	}
 	if e.Pos.Line <= 0 {
@@ -28,7 +29,7 @@ func (ld *loader) syntaxError(u *unit, err error) {
 		return
 	}
 	if t := u.src.tokens[i].text; msg == "syntax error" || msg == "parse error" || strings.HasPrefix(msg, "Invalid") {
-		msg = "unexpected " + cut(t, 60)
+		msg = "unexpected " + script.Cut(t, 60)
 	}
 	ld.fail(runtime.SyntaxError, u.src.place(i), msg, u.src.syntaxHint(i))
 }

@@ -7,6 +7,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // What coroutines cost: each has registers and frames of its own.
@@ -158,7 +159,7 @@ func catch(L *glua.LState) int {
 	}
 	values, failed := p.attempt(L, arg(L, 1), rest(L, 2))
 	if failed != nil {
-		return push(L, glua.LNil, glua.LString(cut(failed.err.Msg, maxMessage)))
+		return push(L, glua.LNil, glua.LString(script.Cut(failed.err.Msg, script.MaxMessage)))
 	}
 	if len(values) == 0 {
 		values = []glua.LValue{glua.LNil}

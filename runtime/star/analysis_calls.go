@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // call looks at one call in the text.
@@ -22,7 +23,7 @@ func (a *analysis) call(c call) {
 		}
 	}
 	if ns := a.ld.namespaceOf(e.Fn); ns != nil && ns.call == nil {
-		a.fails(namePos(e.Fn), "its functions are "+cut(strings.Join(ns.AttrNames(), ", "), 200), ns.name+" is a module, not a function")
+		a.fails(namePos(e.Fn), "its functions are "+script.Cut(strings.Join(ns.AttrNames(), ", "), 200), ns.name+" is a module, not a function")
 		return
 	}
 	if sig, ok := signatures[a.builtin(e.Fn)]; ok {
@@ -101,7 +102,7 @@ func arguments(e *syntax.CallExpr) []argument {
 
 // builtinCall checks the arguments of a declared built-in as the call would.
 func (a *analysis) builtinCall(c call, b *runtime.Builtin) {
-	f := &bound{decl: b, hasRest: slices.ContainsFunc(b.Params, func(q runtime.Param) bool { return q.Rest })}
+	f := &bound{script.NewBuiltin(b, nil)}
 	name := namePos(c.expr.Fn)
 	if err := a.phase(c, f); err != nil {
 		a.report(name, err)
@@ -116,15 +117,15 @@ func (a *analysis) builtinCall(c call, b *runtime.Builtin) {
 			spread = true
 			continue
 		case arg.name != "":
-			i := slices.IndexFunc(b.Params, func(q runtime.Param) bool { return q.Name == arg.name && !q.Rest && !q.Variadic })
+			i := f.Option(arg.name)
 			switch {
-			case i < 0 && f.hasRest:
+			case i < 0 && f.HasRest:
 				continue
 			case i < 0:
-				a.report(arg.id.NamePos, f.unknownOption(nil, arg.name))
+				a.report(arg.id.NamePos, f.UnknownOption(arg.name))
 				continue
 			case given[i]:
-				a.report(arg.id.NamePos, f.errorf(nil, arg.name, "", "got two values for %q", arg.name))
+				a.report(arg.id.NamePos, f.Twice(arg.name))
 				continue
 			}
 			given[i], q = true, &b.Params[i]
@@ -132,10 +133,7 @@ func (a *analysis) builtinCall(c call, b *runtime.Builtin) {
 			continue
 		default:
 			positional++
-			for next < len(b.Params) && (b.Params[next].Named || b.Params[next].Rest) {
-				next++
-			}
-			if next == len(b.Params) {
+			if next = f.Next(next); next == len(b.Params) {
 				continue // all are counted first
 			}
 			if q = &b.Params[next]; !q.Variadic {
@@ -146,11 +144,11 @@ func (a *analysis) builtinCall(c call, b *runtime.Builtin) {
 		a.argument(f, q, arg)
 	}
 	if next == len(b.Params) && positional > count(b.Params, func(q *runtime.Param) bool { return !q.Named && !q.Rest }) {
-		a.report(name, f.tooMany(positional))
+		a.report(name, f.TooMany(positional, ""))
 	}
 	for i := range b.Params {
 		if q := &b.Params[i]; !given[i] && !q.Optional && !q.Variadic && !q.Rest && !spread {
-			a.report(name, f.errorf(nil, "", "", "missing argument %q (%s)", q.Name, q.Type))
+			a.report(name, f.Missing(q))
 			return
 		}
 	}
@@ -169,10 +167,10 @@ func count(params []runtime.Param, f func(*runtime.Param) bool) int {
 // phase refuses what belongs to the other phase of a script's life.
 func (a *analysis) phase(c call, f *bound) error {
 	if c.fn == nil {
-		return f.allowed(true)
+		return f.Allowed(true)
 	}
-	if f.decl.Purity == runtime.Register && !a.runsIn(c.fn, a.loading()) {
-		return f.allowed(false)
+	if f.Decl.Purity == runtime.Register && !a.runsIn(c.fn, a.loading()) {
+		return f.Allowed(false)
 	}
 	return nil
 }
@@ -183,7 +181,7 @@ func (a *analysis) argument(f *bound, q *runtime.Param, arg argument) {
 	if _, ok := v.(runtime.Unknown); ok || v == nil && q.Optional {
 		return
 	}
-	if _, err := f.accept(nil, q, v); err != nil {
+	if _, err := f.Accept(q, v); err != nil {
 		a.report(syntax.Start(arg.value), err)
 	}
 }
@@ -241,7 +239,7 @@ func (a *analysis) languageCall(e *syntax.CallExpr, sig signature) {
 			if near := runtime.Nearest(arg.name, sig.names); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			a.fails(arg.id.NamePos, hint, fmt.Sprintf("%s: unexpected keyword argument %q", name, cut(arg.name, 60)))
+			a.fails(arg.id.NamePos, hint, fmt.Sprintf("%s: unexpected keyword argument %q", name, script.Cut(arg.name, 60)))
 			return
 		}
 	}
@@ -299,10 +297,10 @@ func (a *analysis) ownCall(e *syntax.CallExpr, name string, params []syntax.Expr
 			if near := runtime.Nearest(arg.name, p.all); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			a.fails(arg.id.NamePos, hint, fmt.Sprintf("function %s got an unexpected keyword argument %q", name, cut(arg.name, 60)))
+			a.fails(arg.id.NamePos, hint, fmt.Sprintf("function %s got an unexpected keyword argument %q", name, script.Cut(arg.name, 60)))
 			return
 		case given[arg.name]:
-			a.fails(arg.id.NamePos, "", fmt.Sprintf("function %s got multiple values for parameter %q", name, cut(arg.name, 60)))
+			a.fails(arg.id.NamePos, "", fmt.Sprintf("function %s got multiple values for parameter %q", name, script.Cut(arg.name, 60)))
 			return
 		default:
 			given[arg.name] = true

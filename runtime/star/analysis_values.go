@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // maxFold bounds how deep values are read off the text.
@@ -138,7 +139,7 @@ func (a *analysis) percent(e *syntax.BinaryExpr) {
 		}
 		for _, key := range keys {
 			if !slices.Contains(have, key) {
-				a.fails(lit.TokenPos, didYouMeanOf(key, have), "key not found: "+cut(key, 60))
+				a.fails(lit.TokenPos, didYouMeanOf(key, have), "key not found: "+script.Cut(key, 60))
 				return
 			}
 		}
@@ -228,7 +229,7 @@ func (a *analysis) format(e *syntax.CallExpr, lit *syntax.Literal) {
 	}
 	for _, name := range f.names {
 		if !slices.Contains(names, name) {
-			a.fails(lit.TokenPos, didYouMeanOf(name, names), "format: keyword "+cut(name, 60)+" not found")
+			a.fails(lit.TokenPos, didYouMeanOf(name, names), "format: keyword "+script.Cut(name, 60)+" not found")
 			return
 		}
 	}

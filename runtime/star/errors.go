@@ -11,16 +11,10 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
-// maxMessage bounds the text of an error, and maxStack its frames: a script
-// may build both as long as it likes.
-const (
-	maxMessage = 1000
-	maxStack   = 50
-)
-
-func bounded(s string) string { return cut(s, maxMessage) }
+func bounded(s string) string { return script.Cut(s, script.MaxMessage) }
 
 // describe makes of an error what its author is shown: a copy, with position,
 // source line and stack.
@@ -35,10 +29,6 @@ func (p *pass) describe(err error) *runtime.Error {
 	default:
 		e.Msg, e.Hint = explain(err.Error())
 	}
-	if e.Kind == "" {
-		e.Kind = runtime.RunError
-	}
-	e.Msg, e.Hint = bounded(e.Msg), bounded(e.Hint)
 	var eval *starlark.EvalError
 	if errors.As(err, &eval) {
 		e.Stack = frames(eval.CallStack)
@@ -46,14 +36,7 @@ func (p *pass) describe(err error) *runtime.Error {
 			e.Stack = e.Stack[:n-1] // of the function that was not entered
 		}
 	}
-	if e.Pos.IsZero() && len(e.Stack) > 0 {
-		e.Pos = e.Stack[len(e.Stack)-1].Pos
-	}
-	if e.Pos.Path == "" {
-		e.Pos.Path = p.m.bundle.Main
-	}
-	e.SetLine(p.m.bundle.Files[e.Pos.Path])
-	return &e
+	return script.Show(&e, p.m.bundle)
 }
 
 // errorText is the message of an error without what the layers put around it.
@@ -74,9 +57,6 @@ func frames(stack starlark.CallStack) []runtime.Frame {
 			out = append(out, runtime.Frame{Name: f.Name, Pos: position(f.Pos)})
 		}
 	}
-	if n := len(out); n > maxStack {
-		out = append(out[:maxStack/2:maxStack/2], out[n-maxStack/2:]...)
-	}
 	return out
 }
 
@@ -88,7 +68,7 @@ var (
 // explain parts the interpreter's message from its hint, and adds hints for
 // what people trip over.
 func explain(msg string) (text, hint string) {
-	if len(msg) > 4*maxMessage { // keys are quoted whole
+	if len(msg) > 4*script.MaxMessage { // keys are quoted whole
 		msg = bounded(msg)
 	}
 	if m := didYouMean.FindStringSubmatch(msg); m != nil {

@@ -3,7 +3,7 @@ package star
 import (
 	"context"
 	"fmt"
-	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -12,6 +12,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // options of the dialect. Recursion stays off: its stack is not bounded by
@@ -130,13 +131,13 @@ func (ld *loader) loads(u *unit) {
 		}
 		pos := position(s.Module.TokenPos)
 		name := s.ModuleName()
-		target, hint, err := resolvePath(u.path, name)
+		target, hint, err := importer.Resolve(u.path, name)
 		if err != nil {
 			ld.fail(runtime.LoadError, pos, err.Error(), hint)
 			continue
 		}
 		ld.checkLoadNames(s)
-		if i := indexOf(ld.visit, target); i >= 0 {
+		if i := slices.Index(ld.visit, target); i >= 0 {
 			cycle := append(append([]string(nil), ld.visit[i:]...), target)
 			ld.fail(runtime.LoadError, pos, "load cycle: "+strings.Join(cycle, " → "), "move what both need into a third file")
 			continue
@@ -158,7 +159,7 @@ func (ld *loader) checkLoadNames(s *syntax.LoadStmt) {
 			if strings.ContainsFunc(id.Name, func(r rune) bool {
 				return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 			}) {
-				ld.fail(runtime.LoadError, position(id.NamePos), fmt.Sprintf("load: %q is not a name", cut(id.Name, 60)), "")
+				ld.fail(runtime.LoadError, position(id.NamePos), fmt.Sprintf("load: %q is not a name", script.Cut(id.Name, 60)), "")
 				break
 			}
 		}
@@ -274,12 +275,12 @@ func (ld *loader) namespaceOf(e syntax.Expr) *namespace {
 // run executes the files, loaded ones first, under the limits of the load.
 func (ld *loader) run(ctx context.Context, m *module, man *runtime.Manifest) *runtime.Error {
 	p := newPass(ctx, m, &runtime.Call{Limits: ld.lim, When: -1})
-	p.x.Loading, p.calls = true, ld.calls
+	p.x.Loading, p.ledger.Loading, p.calls = true, true, ld.calls
 	p.thread.Load = func(_ *starlark.Thread, name string) (starlark.StringDict, error) {
 		return ld.units[name].values, nil
 	}
 	for i, u := range ld.order {
-		p.silent = i < len(ld.order)-1
+		p.ledger.Silent = i < len(ld.order)-1
 		err := p.guarded(func() error {
 			values, err := u.prog.Init(&p.thread, ld.names)
 			u.values = values
@@ -290,7 +291,7 @@ func (ld *loader) run(ctx context.Context, m *module, man *runtime.Manifest) *ru
 			return p.describe(err)
 		}
 	}
-	man.Registrations, man.Logs, man.Steps = p.registered, p.logs, p.thread.Steps
+	man.Registrations, man.Logs, man.Steps = p.ledger.Registered, p.ledger.Logs, p.thread.Steps
 	return nil
 }
 
@@ -344,63 +345,9 @@ func (ld *loader) fail(kind runtime.ErrorKind, pos runtime.Position, msg, hint s
 }
 
 // problems returns all errors in the order of file and line, with their lines.
-func (ld *loader) problems() runtime.Errors {
-	sort.SliceStable(ld.errs, func(i, j int) bool {
-		a, b := ld.errs[i].Pos, ld.errs[j].Pos
-		if a.Path != b.Path {
-			return a.Path == ld.bundle.Main || b.Path != ld.bundle.Main && a.Path < b.Path
-		}
-		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
-	})
-	for _, e := range ld.errs {
-		e.SetLine(ld.bundle.Files[e.Pos.Path])
-	}
-	return ld.errs
-}
+func (ld *loader) problems() runtime.Errors { return script.Sort(ld.errs, ld.bundle) }
 
-// resolvePath turns what load was given into the path of a bundle's file.
-func resolvePath(from, name string) (target, hint string, err error) {
-	const lib = "@starling//"
-	bad := func(why, hint string) (string, string, error) {
-		return "", hint, fmt.Errorf("load: %q %s", cut(name, 100), why)
-	}
-	root, dir := "", path.Dir(from)
-	if rest, ok := strings.CutPrefix(from, lib); ok {
-		root, dir = lib, path.Dir(rest)
-	}
-	rel := name
-	switch {
-	case strings.HasPrefix(name, lib):
-		root, rel = lib, name[len(lib):]
-	case strings.HasPrefix(name, "@"):
-		return bad("is in no known library", "library scripts begin with @starling//")
-	case strings.HasPrefix(name, "/"):
-		return bad("is an absolute path", "paths are relative to the rules directory: \""+strings.TrimLeft(name, "/")+"\"")
-	case strings.HasPrefix(name, "./"), strings.HasPrefix(name, "../"):
-		rel = path.Join(dir, name)
-	case root != "" && !strings.HasPrefix(name, "@"):
-		root = "" // a library script names the rules directory
-	}
-	rel = path.Clean(rel)
-	switch {
-	case rel == ".." || strings.HasPrefix(rel, "../"):
-		return bad("is outside of the rules directory", "")
-	case strings.ContainsAny(name, "\\\x00"):
-		return bad("is not a path", "write it with /")
-	case path.Ext(rel) != ".star":
-		return bad("is not a .star file", "write load(\"lib/name.star\", \"symbol\")")
-	}
-	return root + rel, "", nil
-}
-
-func indexOf(list []string, s string) int {
-	for i, e := range list {
-		if e == s {
-			return i
-		}
-	}
-	return -1
-}
+var importer = script.Importer{Word: "load", Example: `load("lib/name.star", "symbol")`, Ext: ".star"}
 
 func position(p syntax.Position) runtime.Position {
 	return runtime.Position{Path: p.Filename(), Line: int(p.Line), Col: int(p.Col)}

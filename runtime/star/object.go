@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // object shows a host object such as the event: x.name and x["name"] alike,
@@ -50,7 +51,7 @@ func (o *object) String() string {
 		if err != nil || v == starlark.None {
 			continue
 		}
-		b.WriteString(sep + name + "=" + cut(v.String(), 1000))
+		b.WriteString(sep + name + "=" + script.Cut(v.String(), 1000))
 		sep = ", "
 	}
 	return b.String() + ")"
@@ -69,7 +70,7 @@ func (o *object) Attr(name string) (starlark.Value, error) {
 }
 
 func (o *object) unknown(name string) error {
-	e := &runtime.Error{Kind: runtime.RunError, Msg: o.obj.TypeName() + " has no field " + cut(name, 60)}
+	e := &runtime.Error{Kind: runtime.RunError, Msg: o.obj.TypeName() + " has no field " + script.Cut(name, 60)}
 	if n := runtime.Nearest(name, o.obj.FieldNames()); n != "" {
 		e.Hint = "did you mean ." + n + "?"
 	}

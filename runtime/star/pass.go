@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // pass is one run of script code: the top level of a bundle's files, or one
@@ -24,11 +25,7 @@ type pass struct {
 	lim    runtime.Limits
 	start  time.Time
 
-	step    int              // effects asked for so far
-	effects []runtime.Effect // those beyond the recorded results
-	lines   int              // log lines so far
-	output  int              // and their bytes
-	logs    []runtime.LogLine
+	ledger script.Ledger
 	// tickEvery is how many steps lie between two looks at the clock.
 	tickEvery uint64
 	// tables watch the keys of large dicts and sets (table.go).
@@ -37,9 +34,7 @@ type pass struct {
 	stop *runtime.Error
 
 	// While loading:
-	registered []runtime.Registration
-	calls      map[runtime.Position]*callSite
-	silent     bool // a loaded file runs: its registrations are its own affair
+	calls map[runtime.Position]*callSite
 }
 
 // tickSteps is how often the clock and the context are looked at: 1,000 steps
@@ -69,8 +64,9 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 	p.x = runtime.Context{
 		Now: c.Now, Rand: &p.rand,
 		RunID: c.RunID, Script: m.bundle.Main, Config: m.bundle.Config,
-		Pos: p.pos, Do: p.ask, Log: p.log, Register: p.register, Charge: p.charge,
+		Pos: p.pos, Do: p.ledger.Ask, Log: p.ledger.Log, Register: p.ledger.Register, Charge: p.charge,
 	}
+	p.ledger = script.Ledger{Pass: p, Call: c, Limits: p.lim}
 	return p
 }
 
@@ -79,20 +75,19 @@ func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
 	p := newPass(ctx, m, c)
 	r := &runtime.Reply{}
 	err := p.guarded(func() error { return p.run(ctx, r) })
+	if err == nil {
+		if bad := p.ledger.Settled(); bad != nil {
+			r.Return, r.FromEffect, err = nil, false, bad
+		}
+	}
 	switch {
-	case err == nil && p.step < len(c.Results):
-		r.Return, r.FromEffect = nil, false
-		r.Status, r.Err = runtime.Failed, p.describe(p.stopWith(&runtime.Error{
-			Kind: runtime.DivergedError, Hint: divergedHint,
-			Msg: fmt.Sprintf("replay diverged at step %d: the script ended, but the journal holds %d steps", p.step+1, len(c.Results)),
-		}))
 	case err == nil:
 	case p.stop == nil && (errors.Is(err, suspension{}) || p.doubtful(err)):
 		r.Status = runtime.Suspended
 	default:
 		r.Status, r.Err = runtime.Failed, p.describe(err)
 	}
-	r.Effects, r.Logs = p.effects, p.logs
+	r.Effects, r.Logs = p.ledger.Effects, p.ledger.Logs
 	r.Steps, r.Took = p.thread.Steps, time.Since(p.start)
 	return r
 }
@@ -100,7 +95,7 @@ func (m *module) Run(ctx context.Context, c *runtime.Call) *runtime.Reply {
 // run asks the predicate and calls the function.
 func (p *pass) run(ctx context.Context, r *runtime.Reply) error {
 	if ctx.Err() != nil {
-		return p.cancelled(ctx)
+		return p.stopWith(script.Cancelled(ctx))
 	}
 	args, err := p.arguments()
 	if err != nil {
@@ -252,7 +247,7 @@ func (p *pass) guarded(f func() error) (err error) {
 // are never in doubt: they look at their arguments.
 func (p *pass) doubtful(err error) bool {
 	var own *runtime.Error
-	return len(p.effects) > 0 && p.stop == nil && !errors.As(err, &own)
+	return len(p.ledger.Effects) > 0 && p.stop == nil && !errors.As(err, &own)
 }
 
 // stopWith makes e the end of the pass.
@@ -279,24 +274,10 @@ func (p *pass) tick(ctx context.Context) {
 			Msg: fmt.Sprintf("exceeded the deadline of %v", p.lim.Deadline),
 		})
 	case ctx.Err() != nil:
-		_ = p.cancelled(ctx)
+		p.stopWith(script.Cancelled(ctx))
 	default:
 		p.thread.SetMaxExecutionSteps(min(p.thread.Steps+p.tickEvery, p.lim.Steps))
 	}
-}
-
-// cancelled ends the pass because ctx has ended.
-func (p *pass) cancelled(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	var e *runtime.Error
-	switch {
-	case errors.As(cause, &e):
-	case errors.Is(cause, context.DeadlineExceeded):
-		e = &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitDeadline, Msg: "exceeded the deadline"}
-	default:
-		e = &runtime.Error{Kind: runtime.InternalError, Msg: "cancelled: " + cause.Error()}
-	}
-	return p.stopWith(e)
 }
 
 // pos is the place in the script that is being executed.

@@ -17,6 +17,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/internal/script"
 )
 
 // The interpreter's own tests, read from where its source lies, through the
@@ -178,7 +179,7 @@ func (u *upstreamRun) predeclare(l *Language) {
 			}
 		}
 		msg, _ := starlark.AsString(args[0])
-		u.fault(line, "%s", cut(msg, 400))
+		u.fault(line, "%s", script.Cut(msg, 400))
 		return starlark.None, nil
 	})
 	builtin("catch", func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
