@@ -211,7 +211,10 @@ func shown(v runtime.Value) runtime.Value {
 // lines renders data with each field on a line of its own, for diffs.
 func lines(v runtime.Value) string {
 	v = shown(plain(v))
-	if s, ok := v.(string); ok {
+	switch s, ok := v.(string); {
+	case ok && s == "":
+		return ""
+	case ok:
 		return strings.TrimRight(s, "\n") + "\n"
 	}
 	b, err := runtime.AppendJSON(nil, v)

@@ -189,16 +189,3 @@ func toGo(v runtime.Value) any {
 		return v
 	}
 }
-
-// fromGo is the inverse of toGo, through JSON.
-func fromGo(v any) runtime.Value {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	out, err := runtime.ParseJSON(b)
-	if err != nil {
-		return nil
-	}
-	return out
-}

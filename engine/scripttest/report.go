@@ -49,9 +49,8 @@ func NewReporter(format string, w io.Writer, o ReportOptions) Reporter {
 
 // pretty is for people.
 type pretty struct {
-	w    io.Writer
-	o    ReportOptions
-	file string
+	w io.Writer
+	o ReportOptions
 }
 
 const (
