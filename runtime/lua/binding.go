@@ -182,7 +182,7 @@ func (f *bound) unpack(p *pass, L *glua.LState) (*runtime.Args, error) {
 			if L.Get(i) == glua.LNil {
 				continue // f(a, nil) is f(a)
 			}
-			return nil, f.TooMany(n, "options go into a last table: {name = value}")
+			return nil, f.TooMany(n, tooManyHint)
 		}
 		if params[next].Variadic {
 			variadic = append(variadic, L.Get(i))
@@ -253,14 +253,20 @@ func (p *pass) Convert(b *script.Builtin, q *runtime.Param, v glua.LValue) (runt
 	case ok && q.Type&runtime.TBytes != 0 && q.Type&runtime.TString == 0:
 		return []byte(s), nil // texts of Lua are bytes
 	case w == nil && q.Type&runtime.TNone == 0:
-		hint := ""
-		if q.Type&runtime.TFunc != 0 {
-			hint = "a function is known below its definition only"
-		}
-		return nil, b.Errorf(q.Name, hint, "parameter %q: got nil, want %s", q.Name, q.Type)
+		return nil, gotNil(b, q)
 	}
 	return b.Accept(q, w)
 }
+
+func gotNil(b *script.Builtin, q *runtime.Param) error {
+	hint := ""
+	if q.Type&runtime.TFunc != 0 {
+		hint = "a function is known below its definition only"
+	}
+	return b.Errorf(q.Name, hint, "parameter %q: got nil, want %s", q.Name, q.Type)
+}
+
+const tooManyHint = "options go into a last table: {name = value}"
 
 // callable lets a built-in call a function of the script.
 func (p *pass) callable(fn *glua.LFunction) runtime.Callable {

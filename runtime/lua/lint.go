@@ -244,11 +244,19 @@ func (a *linter) call(e *ast.FuncCallExpr) {
 		if b := a.lang.host.Library.Lookup(name); b != nil {
 			n := len(a.calls)
 			a.calls = append(a.calls, a.site(e, name, b))
+			at := a.at(e.Func)
+			if attr, ok := e.Func.(*ast.AttrGetExpr); ok {
+				at = a.at(attr.Key)
+			}
 			// A global of that name may be set further down.
 			head, _, _ := strings.Cut(name, ".")
 			a.checks = append(a.checks, func() {
 				if a.set[head] > 0 {
 					a.calls[n].Name = ""
+					return
+				}
+				if b.Purity != runtime.Native { // whose arguments are Lua's own affair
+					a.errs = append(a.errs, describe(b, nil).arguments(&a.calls[n], at)...)
 				}
 			})
 		}

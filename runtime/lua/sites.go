@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"errors"
 	"slices"
 
 	glua "github.com/yuin/gopher-lua"
@@ -55,6 +56,87 @@ func (f *bound) takesOptions(t *ast.TableExpr, n int) bool {
 		})
 	}
 	return false
+}
+
+// arguments tells what is wrong with a call as far as that can be read off the
+// text, in the words in which the call would fail. at is the place of its name.
+func (f *bound) arguments(s *runtime.CallSite, at runtime.Position) (errs runtime.Errors) {
+	fail := func(pos runtime.Position, err error) {
+		if e, ok := errors.AsType[*runtime.Error](err); ok {
+			e.Pos = pos
+			errs = append(errs, e)
+		}
+	}
+	if s.Func == "" {
+		if err := f.Allowed(true); err != nil {
+			fail(at, err)
+			return errs
+		}
+	}
+	params := f.Decl.Params
+	given := make([]bool, len(params))
+	next, positional, tooMany, spread := 0, 0, false, false
+	for _, arg := range s.Args {
+		i := -1
+		switch {
+		case arg.Spread:
+			spread = true
+			continue
+		case arg.Name != "":
+			if i = f.Option(arg.Name); i < 0 && !f.HasRest {
+				fail(arg.Pos, f.UnknownOption(arg.Name))
+			} else if i >= 0 && given[i] {
+				fail(arg.Pos, f.Twice(arg.Name))
+			}
+		default:
+			positional++
+			if next = f.Next(next); next == len(params) {
+				tooMany = tooMany || arg.Value != nil
+			} else if i = next; !params[i].Variadic {
+				next++
+			}
+		}
+		if i < 0 {
+			continue
+		}
+		given[i] = true
+		if err := f.literal(&params[i], arg.Value); err != nil {
+			fail(arg.Pos, err)
+		}
+	}
+	if tooMany {
+		fail(at, f.TooMany(positional, tooManyHint))
+	}
+	for i := range params {
+		if q := &params[i]; !given[i] && !q.Optional && !q.Variadic && !q.Rest && !spread {
+			fail(at, f.Missing(q))
+			break
+		}
+	}
+	return errs
+}
+
+// literal is pass.Convert for a value as it is written.
+func (f *bound) literal(q *runtime.Param, v runtime.Value) error {
+	switch w := v.(type) {
+	case nil:
+		if q.Optional || q.Type&runtime.TNone != 0 {
+			return nil
+		}
+		return gotNil(f.Builtin, q)
+	case runtime.Unknown:
+		return nil
+	case string:
+		if q.Type&runtime.TBytes != 0 {
+			return nil
+		}
+	case *runtime.Dict:
+		if w.Len() == 0 && q.Type&(runtime.TList|runtime.TDict) != 0 {
+			return nil // {} is either
+		}
+	}
+	_, err := f.Accept(q, v)
+	return err
 }
 
 func (a *linter) options(t *ast.TableExpr) []runtime.Argument {
