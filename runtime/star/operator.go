@@ -277,7 +277,16 @@ func starStar(t *starlark.Thread, a starlark.Tuple) (starlark.Value, error) {
 	if n > maxStar/16 {
 		return nil, tooLarge(t, "more than 4,096 named arguments in a call", "pass the dict itself")
 	}
-	return a[0], spend(t, max(n, 0))
+	cost := max(n, 0)
+	if it := starlark.Iterate(a[0]); it != nil {
+		defer it.Done()
+		for k := starlark.Value(nil); it.Next(&k); {
+			if s, ok := k.(starlark.String); ok {
+				cost += len(s) / 16 // names of megabytes are compared and quoted
+			}
+		}
+	}
+	return a[0], spend(t, cost)
 }
 
 // dictOf makes the dict of a comprehension from its pairs.

@@ -372,14 +372,18 @@ func (w *writer) conversion(c byte, arg starlark.Value) error {
 				return w.str(n.String())
 			}
 		}
-		if err := w.m.add(30); err != nil { // a float may have 300 digits
+		if err := w.m.add(10); err != nil {
 			return err
 		}
 		z, err := starlark.Binary(syntax.PERCENT, starlark.String("%"+string(c)), starlark.Tuple{arg})
 		if err != nil {
 			return err
 		}
-		return w.str(string(z.(starlark.String)))
+		s := string(z.(starlark.String))
+		if err := w.m.add(len(s)); err != nil {
+			return err
+		}
+		return w.str(s)
 	case 'c':
 		return w.char(arg)
 	case '%':
