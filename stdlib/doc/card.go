@@ -112,8 +112,7 @@ func (r *Reader) Described(b *runtime.Builtin, i int, keyword string) *runtime.P
 		return nil
 	}
 	starred := false
-	for j := range b.Params {
-		p := &b.Params[j]
+	for _, p := range ordered(b) {
 		if p.Named && !starred {
 			starred = true
 			if i == 0 {

@@ -124,11 +124,25 @@ func Signature(b *runtime.Builtin) string {
 	return b.Name + "(" + strings.Join(parameters(b), ", ") + ")"
 }
 
+// ordered are the parameters in the order of a signature: what takes all other
+// names is last.
+func ordered(b *runtime.Builtin) []*runtime.Param {
+	var out, last []*runtime.Param
+	for i := range b.Params {
+		if p := &b.Params[i]; p.Rest {
+			last = append(last, p)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return append(out, last...)
+}
+
 // parameters are those of a signature, with the star before keywords.
 func parameters(b *runtime.Builtin) []string {
 	var out []string
 	starred := false
-	for _, p := range b.Params {
+	for _, p := range ordered(b) {
 		switch {
 		case p.Variadic:
 			out, starred = append(out, "*"+p.Name), true

@@ -73,8 +73,8 @@ func starModule(w io.Writer, t *tree, indent string) {
 func starFunction(w io.Writer, b *runtime.Builtin, indent string) {
 	var params []string
 	starred := false
-	for _, p := range b.Params {
-		typ := starParamType(b, p)
+	for _, p := range ordered(b) {
+		typ := starParamType(b, *p)
 		switch {
 		case p.Variadic:
 			params, starred = append(params, "*"+pyName(p.Name)+": "+typ), true

@@ -154,7 +154,7 @@ func (f *fmtCommand) report() error {
 		}
 	}
 	if f.lua > 0 {
-		fmt.Fprintf(f.env.Stderr, "note: %s left as it is: fmt formats .star\n", plural(f.lua, ".lua file"))
+		fmt.Fprintf(f.env.Stderr, "note: fmt formats .star: %s left alone\n", plural(f.lua, ".lua file"))
 	}
 	if f.asJSON {
 		if f.files == nil {

@@ -16,7 +16,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"Write rules:", []string{"init", "new", "dev", "test", "check", "fmt", "explain", "docs"}},
-	{"Run them:", []string{"serve", "runs", "queue", "trigger", "manifest", "config", "doctor"}},
+	{"Run them:", []string{"serve", "runs", "rules", "queue", "trigger", "manifest", "config", "doctor"}},
 	{"For editors and shells:", []string{"types", "lsp", "completion", "version", "help"}},
 }
 
