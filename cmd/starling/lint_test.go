@@ -10,7 +10,7 @@ import (
 // A script that is questionable becomes live, and the server warns of it: in
 // the log once, and in what it says of its rules.
 func TestServeWarnsOfWhatCheckFinds(t *testing.T) {
-	t.Parallel()
+	slow(t)
 	rules := t.TempDir()
 	path := filepath.Join(rules, "a.star")
 	write := func(text string) {

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,7 @@ func (c *Checker) read(path string, text []byte) *reading {
 	if !ok {
 		return r
 	}
-	a := analyzer.Analyze(path, text)
+	a := analyse(analyzer, path, text)
 	r.problems = append(r.problems, a.Problems...)
 	for i := range a.Calls {
 		site := &a.Calls[i]
@@ -57,6 +58,18 @@ func (c *Checker) read(path string, text []byte) *reading {
 	}
 	r.lines()
 	return r
+}
+
+// analyse asks a language for what it finds. Its panic is a problem of the
+// file, not the end of whoever checks it.
+func analyse(l runtime.Analyzer, path string, text []byte) (a *runtime.Analysis) {
+	defer func() {
+		if p := recover(); p != nil {
+			e := &runtime.Error{Kind: runtime.InternalError, Msg: fmt.Sprintf("cannot be analysed: panic: %v", p), Pos: runtime.Position{Path: path}}
+			a = &runtime.Analysis{Problems: []*runtime.Error{e}}
+		}
+	}()
+	return l.Analyze(path, text)
 }
 
 // blamed reports whether the language has found the fault of a call itself.

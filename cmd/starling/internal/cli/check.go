@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,7 @@ func (c *command) checkCommand() *cobra.Command {
 			"run, and the configuration. Handlers are not run; the top level of a script is,\n" +
 			"in the sandbox, because it registers the rules.\n\n" +
 			"A PATH is a script, a directory with all below it, or a configuration file. The\n" +
-			"default is the rules directories of the configuration, and the configuration.\n\n" +
+			"default is the configuration and the rules directories that it names.\n\n" +
 			"Some problems are errors: such a script does not load, or fails when that line is\n" +
 			"reached. Others are only questionable: a variable that nobody uses, say. Check\n" +
 			"exits with 1 for either. A server loads a script that is questionable, and warns;\n" +
@@ -81,15 +82,18 @@ func (c *command) check(cmd *cobra.Command, args []string) (*check.Report, error
 	src := c.sources(cmd, nil)
 	cfg, problems := config.Inspect(src)
 	rep := &check.Report{}
-	if len(args) == 0 {
+	if len(args) == 0 || c.file != "" && !slices.Contains(files, c.file) {
+		rep.Add(0, problems...)
 		if cfg.File != "" {
 			rep.Files++
 		}
+	}
+	if len(args) == 0 {
 		missing, err := withoutMissing(cfg)
 		if err != nil {
 			return nil, err
 		}
-		rep.Add(0, append(problems, missing...)...)
+		rep.Add(0, missing...)
 	}
 	for _, f := range files {
 		if _, err := os.Stat(f); err != nil {
