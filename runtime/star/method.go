@@ -2,6 +2,7 @@ package star
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -125,6 +126,14 @@ func bindMethod(x starlark.Value, name string) starlark.Value {
 	}).BindReceiver(x)
 }
 
+// hidden tells that a name is no method of an interpreter's type, or one that
+// is not listed.
+func hidden(x starlark.Value, name string) bool {
+	methods := methodsOf(x)
+	_, ok := methods[name]
+	return methods != nil && !ok
+}
+
 // attr is the interpreter's x.name; methods of its types that are not listed
 // do not exist.
 func attr(x starlark.Value, name string) (starlark.Value, error) {
@@ -133,12 +142,9 @@ func attr(x starlark.Value, name string) (starlark.Value, error) {
 		return nil, fmt.Errorf("%s has no .%s field or method", x.Type(), name)
 	}
 	msg := ""
-	if methods := methodsOf(x); methods != nil {
-		if _, ok := methods[name]; !ok {
-			msg = fmt.Sprintf("%s has no .%s field or method", x.Type(), name)
-		}
-	}
-	if msg == "" {
+	if hidden(x, name) {
+		msg = fmt.Sprintf("%s has no .%s field or method", x.Type(), name)
+	} else {
 		v, err := has.Attr(name)
 		no, missing := err.(starlark.NoSuchAttrError)
 		switch {
@@ -152,7 +158,8 @@ func attr(x starlark.Value, name string) (starlark.Value, error) {
 			msg = fmt.Sprintf("%s has no .%s field or method", x.Type(), name)
 		}
 	}
-	if n := runtime.Nearest(name, has.AttrNames()); n != "" {
+	names := slices.DeleteFunc(has.AttrNames(), func(name string) bool { return hidden(x, name) })
+	if n := runtime.Nearest(name, names); n != "" {
 		msg = fmt.Sprintf("%s (did you mean .%s?)", msg, n)
 	}
 	return nil, fmt.Errorf("%s", msg)

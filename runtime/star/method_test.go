@@ -69,6 +69,11 @@ func TestAMethodThatIsNotListedDoesNotExist(t *testing.T) {
 	if got := unlisted(starlark.String("").AttrNames(), known); !slices.Equal(got, []string{"upper"}) {
 		t.Errorf("got %v, want upper", got)
 	}
+	for name, want := range map[string]bool{"upper": false, "nothing": true} {
+		if got := hidden(starlark.String("x"), name); got != want {
+			t.Errorf("%s of a text: hidden is %v", name, got)
+		}
+	}
 	// bytes has no method of that name, as if it had not been listed.
 	for _, name := range []string{"upper", "nothing"} {
 		if v, err := attr(starlark.Bytes("x"), name); err == nil || !strings.Contains(err.Error(), "bytes has no ."+name) {

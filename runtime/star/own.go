@@ -402,6 +402,12 @@ func getAttribute(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, 
 			if m := bindMethod(args[0], string(name)); m != nil && len(args) <= 3 {
 				return m, nil
 			}
+			if hidden(args[0], string(name)) {
+				if len(args) == 3 {
+					return args[2], nil
+				}
+				return attr(args[0], string(name))
+			}
 		}
 	}
 	return original(t, b, args, kwargs)
