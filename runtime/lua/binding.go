@@ -91,7 +91,7 @@ func (f *bound) placed(p *pass, err error) error {
 	}
 	if f.Decl.Purity == runtime.Register && bad.Param != "" {
 		if file, line := p.lineIn(p.cur); file != nil {
-			if site := file.rw.calls[line]; site != nil {
+			if site := file.calls[line]; site != nil {
 				bad.Err.Pos = site.argPos(f.Decl)[bad.Param]
 			}
 		}

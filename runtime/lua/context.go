@@ -31,7 +31,7 @@ func (p *pass) Site(name string) (pos runtime.Position, args map[string]runtime.
 	if file == nil {
 		return runtime.Position{}, nil
 	}
-	site := file.rw.calls[line]
+	site := file.calls[line]
 	if site == nil {
 		return file.src.at(line), nil
 	}

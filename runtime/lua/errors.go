@@ -111,7 +111,7 @@ func (p *pass) explain(msg string, file, line int) *raised {
 	}
 	switch {
 	case e.Msg == "attempt to call a non-function object" && src != nil:
-		p.notFunction(e, src, line)
+		p.notFunction(e, src.again(p.m.bundle.Files[src.path]), line)
 	case strings.HasPrefix(e.Msg, "attempt to index"):
 		if m := indexNil.FindStringSubmatch(e.Msg); m != nil {
 			e.Msg = "cannot read field " + script.Cut(m[2], 60) + " of " + article(m[1])

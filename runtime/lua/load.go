@@ -25,8 +25,29 @@ type unit struct {
 	src   *source
 	chunk []ast.Stmt
 	proto *glua.FunctionProto
-	rw    *rewriter
+	rw    *rewriter       // until the bundle is loaded
 	count *glua.LFunction // counts the lines that are run, or nil
+	calls map[int]*callSite
+	names map[int]string
+}
+
+// settle lets go of what only loading needed.
+func (u *unit) settle() {
+	u.calls, u.names = u.rw.calls, u.rw.names
+	u.chunk, u.rw = nil, nil
+	u.src.settle()
+}
+
+// trim gives back the room for growth that the compiler leaves in its slices,
+// and the names of locals, which nobody asks for.
+func trim(p *glua.FunctionProto) {
+	p.Code, p.Constants = slices.Clone(p.Code), slices.Clone(p.Constants)
+	p.FunctionPrototypes = slices.Clone(p.FunctionPrototypes)
+	p.DbgSourcePositions, p.DbgCalls = slices.Clone(p.DbgSourcePositions), slices.Clone(p.DbgCalls)
+	p.DbgUpvalues, p.DbgLocals = slices.Clone(p.DbgUpvalues), nil
+	for _, inner := range p.FunctionPrototypes {
+		trim(inner)
+	}
 }
 
 // functionName is what the stack shows.
@@ -34,7 +55,7 @@ func (u *unit) functionName(proto *glua.FunctionProto) string {
 	if proto == u.proto {
 		return "<toplevel>"
 	}
-	if name := u.rw.names[proto.LineDefined]; name != "" {
+	if name := u.names[proto.LineDefined]; name != "" {
 		return name
 	}
 	return "function"
@@ -70,6 +91,9 @@ func (l *Language) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limi
 	if len(ld.missing) > 0 {
 		return nil, man, nil
 	}
+	for _, u := range ld.order {
+		u.settle()
+	}
 	m := &module{lang: l, bundle: b, files: ld.order, lim: ld.lim}
 	var err error
 	if m.globals, err = l.globalsFor(b.Config); err != nil {
@@ -79,7 +103,7 @@ func (l *Language) Load(ctx context.Context, b *runtime.Bundle, lim runtime.Limi
 	if failed != nil {
 		return nil, nil, runtime.Errors{p.describe(failed)}
 	}
-	m.idle = append(m.idle, st)
+	l.shelf.put(m, st)
 	man.Registrations, man.Logs, man.Steps = p.ledger.Registered, p.ledger.Logs, p.budget.steps
 	return m, man, nil
 }
@@ -188,7 +212,8 @@ func (ld *loader) compile() {
 			ld.compileError(u, err)
 			continue
 		}
-		u.proto, u.chunk = proto, nil
+		trim(proto)
+		u.proto = proto
 	}
 }
 

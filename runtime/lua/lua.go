@@ -46,8 +46,8 @@ func init() {
 	glua.MaxArrayIndex = maxIndex
 }
 
-// Language is Lua with the built-ins of one library. It is immutable and safe
-// for concurrent use.
+// Language is Lua with the built-ins of one library. It is safe for concurrent
+// use; what it keeps are states that wait for their next pass.
 type Language struct {
 	host   runtime.Host
 	bounds *bounds
@@ -61,6 +61,7 @@ type Language struct {
 	// names are all names a script may use without defining them.
 	names map[string]bool
 	re    *glua.LTable // the members of module re, for methods of patterns
+	shelf shelf
 	// What the rewriting calls.
 	cat *glua.LFunction
 	tab *glua.LFunction

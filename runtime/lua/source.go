@@ -14,6 +14,9 @@ type token struct {
 	newline   bool // it is the first of its line
 }
 
+// spot is a line and a column.
+type spot struct{ line, col int32 }
+
 // source is a file cut into tokens. The interpreter's parser knows lines and
 // no columns; so it is given the tokens a line each, and what it takes for the
 // number of a line is the place of a token (at).
@@ -22,16 +25,39 @@ type source struct {
 	tokens []token
 	// byLine is the index of the token on each line of the text for the parser.
 	byLine []int
+	// places, once the file is loaded, are those of the tokens by the line of
+	// the text for the parser; the tokens themselves are gone.
+	places []spot
 	errs   runtime.Errors
 	broken bool // a string or comment has no end: the rest says nothing
 }
 
 // at returns the place that the parser calls line n.
 func (s *source) at(n int) runtime.Position {
+	if n >= 1 && n <= len(s.places) {
+		p := s.places[n-1]
+		return runtime.Position{Path: s.path, Line: int(p.line), Col: int(p.col)}
+	}
 	if t := s.token(n); t != nil {
 		return runtime.Position{Path: s.path, Line: t.line, Col: t.col}
 	}
 	return runtime.Position{Path: s.path}
+}
+
+// settle keeps the places and lets go of the tokens.
+func (s *source) settle() {
+	s.places = make([]spot, len(s.byLine))
+	for n, i := range s.byLine {
+		s.places[n] = spot{int32(s.tokens[i].line), int32(s.tokens[i].col)}
+	}
+	s.tokens, s.byLine, s.errs = nil, nil, nil
+}
+
+// again returns the tokens of a source that is settled.
+func (s *source) again(text []byte) *source {
+	full := scan(s.path, text)
+	_ = full.text() // which counts the lines
+	return full
 }
 
 // index returns the token on the parser's line n, or -1.

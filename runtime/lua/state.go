@@ -3,7 +3,6 @@ package lua
 import (
 	"context"
 	"fmt"
-	goruntime "runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -16,7 +15,10 @@ import (
 )
 
 // Sizes of a state. Registers and frames are allocated at once; registers grow.
-const registers = 512
+const (
+	registers     = 128
+	moreRegisters = 256
+)
 
 // maxLevels bounds a look down the stack.
 const maxLevels = 2000
@@ -24,11 +26,11 @@ const maxLevels = 2000
 func (l *Language) options() glua.Options {
 	return glua.Options{
 		CallStackSize: l.bounds.calls, MinimizeStackMemory: l.bare,
-		RegistrySize: registers, RegistryGrowStep: registers, RegistryMaxSize: l.bounds.registers, SkipOpenLibs: true,
+		RegistrySize: registers, RegistryGrowStep: moreRegisters, RegistryMaxSize: l.bounds.registers, SkipOpenLibs: true,
 	}
 }
 
-// module is a compiled bundle and its idle states.
+// module is a compiled bundle.
 type module struct {
 	lang    *Language
 	bundle  *runtime.Bundle
@@ -40,8 +42,8 @@ type module struct {
 	// left, in the order of sealing. Every state has the same.
 	table []runtime.Func
 
-	mu   sync.Mutex
-	idle []*state
+	mu   sync.Mutex // of table, while it is made
+	idle []idle     // the shelf has its lock
 }
 
 // state is one instance of a bundle: its top level has run, and what that made
@@ -211,14 +213,9 @@ func contents(t *glua.LTable) []glua.LValue {
 
 // take returns a sealed state: an idle one, or a new one.
 func (m *module) take(ctx context.Context, p *pass) (*state, *raised) {
-	m.mu.Lock()
-	if n := len(m.idle); n > 0 {
-		st := m.idle[n-1]
-		m.idle = m.idle[:n-1]
-		m.mu.Unlock()
+	if st := m.lang.shelf.take(m); st != nil {
 		return st, nil
 	}
-	m.mu.Unlock()
 	lp, st, failed := m.newState(ctx)
 	p.start = time.Now() // what follows is the pass's own work
 	if failed != nil {
@@ -236,11 +233,7 @@ func (m *module) give(st *state, p *pass) {
 	for _, s := range st.saved {
 		s.up.SetValue(s.value)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.idle) < goruntime.GOMAXPROCS(0) {
-		m.idle = append(m.idle, st)
-	}
+	m.lang.shelf.put(m, st)
 }
 
 // funcOf gives a function its number. Only functions that exist when the
