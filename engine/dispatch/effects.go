@@ -40,10 +40,11 @@ func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, er
 	r.inFlight = nil
 	hash := e.Hash()
 	if flight != nil && flight.Hash != hash {
-		return &runtime.Error{
-			Kind: runtime.DivergedError, Pos: e.Pos,
-			Msg: fmt.Sprintf("replay diverged at step %d: the script asks for %s, the journal holds %s", e.Step, e.Kind, flight.Kind),
-		}, nil
+		what := fmt.Sprintf("the script asks for %s, the journal holds %s", e.Kind, flight.Kind)
+		if e.Kind == flight.Kind {
+			what = fmt.Sprintf("the script asks for %s with other arguments than before", e.Kind)
+		}
+		return diverged(e.Step, e.Pos, what), nil
 	}
 	value, err := r.journal(ctx, e, hash, flight, r.refusal(e))
 	if fail, ok := errors.AsType[stopped](err); ok {
@@ -59,6 +60,16 @@ func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, er
 	}
 	r.call.Results = append(r.call.Results, res)
 	return nil, nil
+}
+
+// diverged is the failure of a run that does not do again what its journal
+// says it did. Divergence from finished steps is for the languages to find;
+// that from the effect that was in flight shows here.
+func diverged(step int, pos runtime.Position, what string) *runtime.Error {
+	return &runtime.Error{
+		Kind: runtime.DivergedError, Pos: pos, Hint: "the run cannot go on from its journal",
+		Msg: fmt.Sprintf("replay diverged at step %d: %s", step, what),
+	}
 }
 
 // refusal is what the rule's own options forbid, or nil.

@@ -18,6 +18,7 @@ import (
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/stdlib"
 )
@@ -151,6 +152,23 @@ var library = sync.OnceValue(func() *runtime.Library {
 	return lib
 })
 
+// endings are the languages that rules are in.
+var endings = map[string]string{".star": "starlark", ".lua": "lua"}
+
+func languages(t testing.TB) []runtime.Language {
+	t.Helper()
+	host := runtime.Host{Library: library(), Input: event.Host}
+	s, err := star.New(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lua.New(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []runtime.Language{s, l}
+}
+
 // server is one life of a process.
 type server struct {
 	*dispatch.Dispatcher
@@ -167,6 +185,8 @@ type server struct {
 	stop   chan struct{}
 	// sick makes the store refuse appends.
 	sick atomic.Bool
+	// tamper changes the events that are delivered.
+	tamper atomic.Pointer[func(*event.Event)]
 }
 
 // start starts a server on what the world holds.
@@ -178,12 +198,8 @@ func (w *world) start(change ...func(*dispatch.Options)) *server {
 func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *server {
 	w.t.Helper()
 	s := &server{w: w, killAt: n, done: make(chan error, 1), stop: make(chan struct{})}
-	lang, err := star.New(runtime.Host{Library: library(), Input: event.Host})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	s.pool = runtime.NewLocal([]runtime.Language{lang}, runtime.LocalOptions{Parallel: 2})
-	s.loader = rules.NewLoader(rules.LoaderOptions{Dirs: []string{w.dir}, Pool: s.pool, Languages: map[string]string{".star": "starlark"}, Grace: time.Nanosecond})
+	s.pool = runtime.NewLocal(languages(w.t), runtime.LocalOptions{Parallel: 2})
+	s.loader = rules.NewLoader(rules.LoaderOptions{Dirs: []string{w.dir}, Pool: s.pool, Languages: endings, Grace: time.Nanosecond})
 	_, report, err := s.loader.Load(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
@@ -341,6 +357,17 @@ type delivery struct {
 	s *server
 	// refused: an AppendLater was, and the next Append says so.
 	refused atomic.Bool
+}
+
+func (d *delivery) Body() []byte {
+	body := d.Delivery.Body()
+	if f := d.s.tamper.Load(); f != nil {
+		if e, err := event.Decode(body); err == nil {
+			(*f)(e)
+			return e.Encode(nil)
+		}
+	}
+	return body
 }
 
 func (d *delivery) Append(ctx context.Context, entries ...queue.Entry) error {

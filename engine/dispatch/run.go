@@ -241,6 +241,10 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 		case runtime.Skipped:
 			return skippedValue{}, nil, nil
 		}
+		if flight := r.inFlight; flight != nil {
+			return nil, diverged(len(r.call.Results)+1, runtime.Position{Path: r.Script},
+				"the script ended, but the journal holds "+flight.Kind+" at "+flight.Pos.String()), nil
+		}
 		if reply.FromEffect {
 			return nil, nil, nil
 		}
@@ -309,7 +313,7 @@ func (r *run) tryPass(ctx context.Context) (*runtime.Reply, error) {
 
 func (r *run) log(l runtime.LogLine) {
 	if r.d.Inspector != nil {
-		r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+l.Text)
+		r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+logText(l))
 	}
 	if !r.d.Logger.Enabled(context.Background(), l.Level) {
 		return
