@@ -2,6 +2,7 @@ package lsp
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,9 +52,10 @@ func (s *stream) Read(ctx context.Context) (jsonrpc2.Message, int64, error) {
 			s.complain(fmt.Sprintf("a message has %d bytes, at most %d are allowed", n, maxMessage))
 			continue
 		}
-		body := make([]byte, n)
-		if _, err := io.ReadFull(s.in, body); err != nil {
-			return nil, 0, err
+		// As it comes, rather than all at once: the length may be a lie.
+		body, err := io.ReadAll(io.LimitReader(s.in, n))
+		if err != nil || int64(len(body)) < n {
+			return nil, 0, cmp.Or(err, io.ErrUnexpectedEOF)
 		}
 		msg, err := decode(body)
 		if err != nil {
