@@ -356,15 +356,16 @@ on.schedule("every 1s", lambda e: post("C0OPS", "tick %s %s" % (e.kind, e.callba
 // SDKs test with.
 func TestLiveServerAndTesterAgreeOnSamples(t *testing.T) {
 	t.Parallel()
-	files := samples(t)
-	dir := write(t, map[string]string{"rules.star": `
+	rules := map[string]string{"rules.star": `
 def tell(e):
     slack_action("chat.postMessage", channel = "C0SINK", text = json.encode([e.kind, e.type, e.user, e.channel, e.text, e.ts, e.thread_ts, e.team, e.command, e.callback_id, e.reaction, e.values, e.mentions]))
 
 on.event("*", tell)
-`})
-	for _, f := range files {
+`}
+	for _, f := range samples(t) {
 		t.Run(filepath.Base(f), func(t *testing.T) {
+			t.Parallel()
+			dir := write(t, rules)
 			body, err := os.ReadFile(f)
 			if err != nil {
 				t.Fatal(err)

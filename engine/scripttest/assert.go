@@ -59,12 +59,10 @@ func (find finder) assertBuiltins() []*runtime.Builtin {
 			}
 			return failf("both are %s", clip(render(get(a, "a"))))
 		}, `assert.ne(1, 2)`, arg("a", anything, "One."), arg("b", anything, "The other.")),
-		find.assertion("true", "A value is true: not False, None, 0, or empty.", func(a *runtime.Args) *Failure {
-			if v := get(a, "value"); !truthy(v) {
-				return failf("got %s", clip(render(v)))
-			}
-			return nil
-		}, `assert.true(1 < 2)`, arg("value", anything, "The value.")),
+		find.assertion("true", "A value is true: not False, None, 0, or empty. In Lua, where true is a word of the language, write assert.ok.", isTrue,
+			`assert.true(1 < 2)`, arg("value", anything, "The value.")),
+		find.assertion("ok", "The same as assert.true, under a name that Lua can write.", isTrue,
+			`assert.ok(1 < 2)`, arg("value", anything, "The value.")),
 		find.assertion("contains", "A text has a part, a list an element, a dict a key.", func(a *runtime.Args) *Failure {
 			in, part := get(a, "value"), get(a, "part")
 			if contains(in, part) {
@@ -86,6 +84,13 @@ func (find finder) assertBuiltins() []*runtime.Builtin {
 		}, `assert.matches("hello ada", "hello *")`, arg("got", anything, "What there is."), arg("want", runtime.TAny, "What is wanted; in a text, * stands for anything.")),
 		find.fails(), testBuiltin(),
 	}
+}
+
+func isTrue(a *runtime.Args) *Failure {
+	if v := get(a, "value"); !truthy(v) {
+		return failf("got %s", clip(render(v)))
+	}
+	return nil
 }
 
 // fails calls a function that must fail.

@@ -18,6 +18,9 @@ func builtins(find finder) []*runtime.Builtin {
 	set := slices.Concat(actBuiltins(), moreActBuiltins(), stubBuiltins(), stateBuiltins(), expectBuiltins(), find.assertBuiltins())
 	for _, b := range set {
 		b.Since = since
+		if text, ok := inLua[b.Name]; ok {
+			b.Examples[0].Lua = text
+		}
 	}
 	return set
 }

@@ -22,6 +22,7 @@ type call struct {
 	args   *runtime.Dict // as sent
 	event  string        // id of the event whose run asked
 	run    string
+	kind   string // of the effect that it is for
 	at     runtime.Position
 	failed string // the error that it was answered with
 }
@@ -86,7 +87,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.method = strings.TrimPrefix(req.URL.Path, "/api/")
 	}
 	if a := askerOf(req.Context()); a != nil {
-		c.event, c.run, c.at = a.run.Event.ID, a.run.ID, a.effect.Pos
+		c.event, c.run, c.kind, c.at = a.run.Event.ID, a.run.ID, a.effect.Kind, a.effect.Pos
 	}
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()

@@ -228,8 +228,9 @@ func (r *run) requests() []*request {
 	return out
 }
 
-// replies are what those who are where the event came from can read: what went
+// replies are what those who are where the event came from are told: what went
 // through response URLs or into the conversation, and text that was the answer.
+// What ephemeral(…) whispers is none.
 func (r *run) replies() []*call {
 	var out []*call
 	if a := r.answerMessage(); a != nil {
@@ -240,7 +241,7 @@ func (r *run) replies() []*call {
 		case responseURL:
 			out = append(out, c)
 		case "chat.postMessage", "chat.postEphemeral", "chat.meMessage":
-			if r.inSource(c) {
+			if c.kind != "ephemeral" && r.inSource(c) {
 				out = append(out, c)
 			}
 		}

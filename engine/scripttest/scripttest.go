@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/runtime"
@@ -60,6 +61,9 @@ type Options struct {
 	Languages func(runtime.Host) ([]runtime.Language, error)
 	// Scripts are the library scripts behind "@starling//"; may be nil.
 	Scripts fs.FS
+	// Live are the handlers of effects that Starling itself does not have, by
+	// kind: those of built-ins of your own. They are called as they are.
+	Live door.Live
 	// Match picks tests by name, or by "file:name"; nil runs all.
 	Match *regexp.Regexp
 	// Jobs is how many tests run at a time (default: GOMAXPROCS).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -145,6 +146,7 @@ func (w *world) live() (door.Live, error) {
 		return nil, err
 	}
 	live := door.NewLive(door.Deps{Slack: w.client, HTTP: out, State: w.store.State(), Secrets: w.secret, Now: w.clock.Now})
+	maps.Copy(live, w.s.r.o.Live)
 	for kind, h := range live {
 		do := h.Do
 		h.Do = func(ctx context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {

@@ -1,0 +1,31 @@
+package scripttest
+
+// inLua are the examples as Lua has them, where that differs.
+var inLua = map[string]string{
+	"t.message":       `local run = t.message("hello", {user = "@ada", channel = "#ops"})`,
+	"t.mention":       `local run = t.mention("deploy api to prod")`,
+	"t.command":       `local run = t.command("/deploy api prod")`,
+	"t.click":         `local run = t.click("Yes", {user = "@grace"})`,
+	"t.submit":        `local run = t.submit({title = "Disk full", severity = "high"})`,
+	"t.close":         `local run = t.close()`,
+	"t.shortcut":      `local run = t.shortcut("new_ticket")`,
+	"t.react":         `local run = t.react(":eyes:", {channel = "#ops"})`,
+	"t.home":          `local run = t.home({user = "@ada"})`,
+	"t.event":         `local run = t.event("team_join", {user = "@grace"})`,
+	"t.options":       `local run = t.options("city", "ber")`,
+	"t.webhook":       `local run = t.webhook("POST /hooks/ci", {json = {state = "failed"}})`,
+	"t.advance":       `local run = t.advance("1h")`,
+	"t.tick":          `local run = t.tick()`,
+	"t.http.stub":     `t.http.stub("GET", "https://ci.example/*", {json = {green = true}})`,
+	"t.http.requests": `local sent = t.http.requests("https://ci.example/*")`,
+	"t.slack.stub":    `t.slack.stub("conversations.info", {json = {channel = {id = "C1", name = "ops"}}})`,
+	"t.slack.user":    `local id = t.slack.user("@bob")`,
+	"t.slack.channel": `local id = t.slack.channel("#war-room")`,
+	"t.calls":         `local posts = t.calls("chat.postMessage")`,
+	"t.config":        `t.config({channel = "#ops"})`,
+	"t.kv.get":        `local n = t.kv.get("count")`,
+	"t.table":         `t.table({["a word"] = "hi", two = "hi there"}, check)`,
+	"t.case":          `t.case("the second time", function(t) t.expect(t.message("hi")).no_calls() end)`,
+	"assert.true":     `assert["true"](1 < 2)`,
+	"t.expect.called": `t.expect(run).called("chat.postMessage", {channel = "#deploys"})`,
+}
