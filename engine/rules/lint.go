@@ -87,7 +87,7 @@ func (l *linter) filters() {
 	where := map[string][]string{"channels": r.Channels, "users": r.Users, "teams": r.Teams, "bots": r.Bots}
 	lacks := map[event.Kind][]string{
 		event.Webhook: {"channels", "users", "teams", "bots"}, event.Schedule: {"channels", "users", "teams", "bots"},
-		event.Submit: {"channels"}, event.ViewClosed: {"channels"}, event.Home: {"channels"},
+		event.Submit: {"channels"}, event.ViewClosed: {"channels"},
 	}[r.Kind]
 	for _, name := range lacks {
 		if len(where[name]) > 0 {
@@ -110,7 +110,7 @@ func human(user string) bool { return !strings.HasPrefix(user, "B") && user != "
 // kindWords names the events of kinds that lack what others have.
 var kindWords = map[event.Kind]string{
 	event.Webhook: "webhooks", event.Schedule: "schedules", event.Submit: "submissions of views",
-	event.ViewClosed: "closed views", event.Home: "visits of the app's home",
+	event.ViewClosed: "closed views",
 }
 
 // grammar looks for arguments of a command that cannot be told apart.
