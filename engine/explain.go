@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
@@ -131,6 +132,10 @@ func (e *Engine) Recent(ctx context.Context, limit int) []EventLine {
 	}
 	return out
 }
+
+// SwitchedOff lists the rules that are switched off, by the breaker or by an
+// operator.
+func (e *Engine) SwitchedOff() []breaker.Switch { return e.breaker.All() }
 
 // Event returns an event that the server remembers or its store holds, or
 // queue.ErrNotFound.

@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -84,4 +85,13 @@ func explained(t testing.TB, o *engine.Offline, e *event.Event) *explain.Report 
 		t.Fatal(err)
 	}
 	return rep
+}
+
+func asJSON(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

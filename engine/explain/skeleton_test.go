@@ -78,8 +78,8 @@ func TestSkeletonsMatchEveryKind(t *testing.T) {
 		"typeless":         {ID: "x", Kind: event.Other, Encoding: event.JSON, Raw: []byte(`{}`)},
 		"a command":        act(t, "command", payload.Act{Command: "/deploy", Text: "api \"prod\""}),
 		"webhook":          stored(t, `{"kind": "webhook", "request": {"method": "GET", "path": "/hooks/gh/42"}, "raw": "{}"}`),
-		"webhook odd":       stored(t, `{"kind": "webhook", "request": {"method": "POST", "path": "/hooks/a%20b/{c}/"}, "raw": "x"}`),
-		"webhook holes":     stored(t, `{"kind": "webhook", "request": {"method": "POST", "path": "/hooks//b"}, "raw": "x"}`),
+		"webhook odd":      stored(t, `{"kind": "webhook", "request": {"method": "POST", "path": "/hooks/a%20b/{c}/"}, "raw": "x"}`),
+		"webhook holes":    stored(t, `{"kind": "webhook", "request": {"method": "POST", "path": "/hooks//b"}, "raw": "x"}`),
 		"schedule by name": stored(t, `{"kind": "schedule", "rule": "new_rule.star:tick", "scheduled_at": "2026-01-02T03:04:05Z"}`),
 	} {
 		events[name] = e

@@ -54,8 +54,10 @@ type Server struct {
 	faultMu sync.Mutex
 	faults  Faults
 
-	catalogMu sync.Mutex
+	catalogMu sync.Mutex // guards these
 	catalog   Catalog
+	rules     RuleSheet
+	helper    Helper
 }
 
 // Catalog is what the page offers: completion of slash commands, and
@@ -173,6 +175,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /response/{id}", s.serveResponse)
 	s.routePage(mux)
 	s.routeSim(mux)
+	s.routeHelper(mux)
 	return s.guard(mux)
 }
 

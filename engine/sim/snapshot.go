@@ -17,6 +17,8 @@ type Snapshot struct {
 	Modals     map[string][]*View   `json:"modals"`   // by user
 	Homes      map[string]*View     `json:"homes"`    // by user
 	Catalog    Catalog              `json:"catalog"`
+	Rules      RuleSheet            `json:"rules"`
+	Helps      bool                 `json:"helps"` // rules and tests can be written for events
 	Faults     Faults               `json:"faults"`
 	Deliveries []Delivery           `json:"deliveries"`
 	Calls      []Call               `json:"calls"`
@@ -34,7 +36,7 @@ func (s *Server) Snapshot() Snapshot {
 		Messages: map[string][]Message{}, Modals: map[string][]*View{}, Homes: map[string]*View{},
 	}
 	s.catalogMu.Lock()
-	out.Catalog = s.catalog
+	out.Catalog, out.Rules, out.Helps = s.catalog, s.rules, s.helper != nil
 	s.catalogMu.Unlock()
 	s.history.mu.Lock()
 	out.Events = append([]EventTrace{}, s.history.events...)

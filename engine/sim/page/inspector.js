@@ -2,6 +2,7 @@
 // what it asked of Slack; and the switches for faults.
 
 import { h, when } from "./dom.js";
+import { files, rules, troubled } from "./rules.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { channel, state, title, user } from "./store.js";
 
@@ -11,15 +12,15 @@ let root = null;
 
 export function renderInspector(into) {
   root = into;
-  const tabs = [["events", "Events"], ["calls", "API calls"], ["faults", "Faults"]];
+  const tabs = [["events", "Events"], ["rules", "Rules"], ["calls", "API calls"], ["faults", "Faults"]];
   const head = h("div.tabs", { role: "tablist" }, tabs.map(([id, name]) =>
     h("button", { type: "button", role: "tab", "aria-selected": String(tab === id), "data-testid": "tab-" + id, onclick: () => {
       tab = id;
       renderInspector(into);
-    } }, name, id === "faults" && active() ? h("span.dot", { title: "faults are on" }) : "")));
+    } }, name, id === "faults" && active() ? h("span.dot", { title: "faults are on" }) : "", id === "rules" && troubled() ? h("span.dot", { title: "a rule is off, or a file has a problem" }) : "")));
   const at = into.querySelector(".pane")?.scrollTop || 0;
   const pane = h("div.pane", { role: "tabpanel" });
-  pane.append(...(tab === "events" ? events() : tab === "calls" ? calls() : [faults()]));
+  pane.append(...(tab === "events" ? events() : tab === "rules" ? rules() : tab === "calls" ? calls() : [faults()]));
   into.replaceChildren(head, pane);
   pane.scrollTop = at;
 }
@@ -75,6 +76,7 @@ function entry(e) {
       [...matched, ...verdicts.filter((v) => !v.matched)].map((v) => h("div.verdict" + (v.matched ? ".yes" : ""), { "data-testid": "verdict", "data-matched": String(v.matched) },
         h("span", { "aria-hidden": "true" }, v.matched ? "✓" : "✗"), h("code", null, v.rule), h("span.faint", null, v.matched ? "matched" : v.reason)))) : "",
     t && !verdicts.length ? h("p.faint", null, "No rules are loaded for this kind of event.") : "",
+    t && state.helps ? files(e.id, matched.length === 0) : "",
     e.deliveries.map((x) => delivery(e.id, x)),
   ]);
   fold.dataset.testid = "event";

@@ -4,7 +4,7 @@ export const state = {
   me: sessionStorage.getItem("me") || "",
   place: "", // channel id, or "home"
   thread: "", // ts
-  users: [], channels: [], messages: {}, modals: {}, homes: {}, catalog: {}, faults: {},
+  users: [], channels: [], messages: {}, modals: {}, homes: {}, catalog: {}, rules: {}, faults: {},
   deliveries: [], calls: [], events: [], runs: [], groups: [], emoji: {}, app: {}, team: {}, unread: {},
 };
 
@@ -85,6 +85,7 @@ const applied = {
   run: (r) => put(state.runs, r, (x) => x.id === r.id),
   faults: (f) => { state.faults = f; },
   catalog: (c) => { state.catalog = c; },
+  rules: (r) => { state.rules = r; },
 };
 
 async function load() {

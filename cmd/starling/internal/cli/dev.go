@@ -20,6 +20,7 @@ import (
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/explain"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/sim"
 	"github.com/starling-rules/starling/stdlib"
@@ -123,6 +124,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
+	shown := &sheet{slack: slack}
 	told := &announcer{out: c.env.Stdout, now: c.env.Now, broken: map[string]string{}}
 	lib, err := stdlib.Library()
 	if err != nil {
@@ -134,15 +136,18 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 	}
 	e, err := engine.New(ctx, engine.Options{
 		Config: cfg, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Listener: eventsLn, Admin: adminLn,
-		Inspector: inspector{slack}, Drain: time.Second, Version: Version, Logger: log,
+		Inspector: inspector{slack, shown}, Drain: time.Second, Version: Version, Logger: log,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))
+			shown.loaded(set, rep)
 			told.announce(set.Len(), rep)
 		},
 	})
 	if err != nil {
 		return withCode(ExitStart, err)
 	}
+	slack.SetHelper(scribe{e})
+	shown.follow(e.SwitchedOff)
 	ctx, stop := c.env.untilSignal(ctx, func() { _ = e.Reload(context.WithoutCancel(ctx)) })
 	defer stop()
 	slackCtx, stopSlack := context.WithCancel(context.WithoutCancel(ctx))
@@ -196,16 +201,20 @@ func catalog(set *rules.Set) sim.Catalog {
 }
 
 // inspector shows the page what the engine does.
-type inspector struct{ slack *sim.Server }
+type inspector struct {
+	slack *sim.Server
+	shown *sheet
+}
 
 // Event implements dispatch.Inspector.
 func (i inspector) Event(t dispatch.EventTrace) {
 	e := t.Event
-	out := sim.EventTrace{ID: e.ID, Kind: string(e.Kind), Type: e.Type, Text: headline(e), User: e.User, Channel: e.Channel, At: e.Received}
+	out := sim.EventTrace{ID: e.ID, Kind: string(e.Kind), Type: e.Type, Text: explain.Headline(e), User: e.User, Channel: e.Channel, At: e.Received}
 	for _, v := range t.Verdicts {
 		out.Verdicts = append(out.Verdicts, sim.Verdict{Rule: v.Rule.ID, Matched: v.Matched, Reason: v.Why})
 	}
 	i.slack.TraceEvent(out)
+	i.shown.refresh()
 }
 
 // Run implements dispatch.Inspector.
@@ -224,29 +233,7 @@ func (i inspector) Run(t dispatch.RunTrace) {
 		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: text})
 	}
 	i.slack.TraceRun(out)
-}
-
-// headline says in a few words what an event is about.
-func headline(e *event.Event) string {
-	switch e.Kind {
-	case event.Command:
-		return strings.TrimSpace(e.Command + " " + e.Text)
-	case event.Action, event.Options:
-		ids := make([]string, len(e.Actions))
-		for i, a := range e.Actions {
-			ids[i] = a.ActionID
-		}
-		return strings.TrimSpace(strings.Join(ids, ", ") + " " + e.Query)
-	case event.Submit, event.ViewClosed, event.Shortcut:
-		return e.CallbackID
-	case event.Reaction:
-		return ":" + e.Reaction + ":"
-	case event.Webhook:
-		if e.Request != nil {
-			return e.Request.Method + " " + e.Request.Path
-		}
-	}
-	return e.Text
+	i.shown.refresh()
 }
 
 // asJSON passes JSON on, and quotes what is none (the text of an error).
