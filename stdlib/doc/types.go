@@ -181,3 +181,18 @@ func treeOf(list []*runtime.Builtin) *tree {
 
 // last is what stands after the last dot of a name.
 func last(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// resultModule names the module whose members what a built-in returns has:
+// t.expect(…) has those of t.expect, and so has what these return. It is empty
+// for built-ins that return anything else.
+func (r *Reader) resultModule(b *runtime.Builtin) string {
+	for _, x := range r.Library.All() {
+		if strings.HasPrefix(x.Name, b.Name+".") {
+			return b.Name
+		}
+	}
+	if owner := module(b.Name); strings.HasPrefix(b.Result, "the ") && r.Library.Lookup(owner) != nil {
+		return owner
+	}
+	return ""
+}

@@ -19,7 +19,7 @@ func (r *Reader) LuaTypes(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprint(out, "---@meta starling\n\n-- Declarations of Starling's built-ins, for editors. Made by `starling types`:\n-- nothing here runs, and changes are lost.\n")
 	luaClasses(out, r.Library.All())
-	luaModule(out, treeOf(r.Library.All()))
+	r.luaModule(out, treeOf(r.Library.All()))
 	return flush(out)
 }
 
@@ -54,9 +54,17 @@ func luaClasses(w io.Writer, list []*runtime.Builtin) {
 	}
 }
 
-func luaModule(w io.Writer, t *tree) {
+func (r *Reader) luaModule(w io.Writer, t *tree) {
 	if t.name != "" {
-		fmt.Fprintf(w, "\n---@class starling.module.%s\n%s = {}\n", t.name, t.name)
+		fmt.Fprintf(w, "\n---@class %s\n", luaClass(t.name))
+		switch {
+		case t.name == "assert": // Lua has a function of that name
+			fmt.Fprintf(w, "---@operator call(any): any\n%s = {}\n", t.name)
+		case r.Library.Lookup(t.name) != nil: // what the built-in of that name returns
+			fmt.Fprintf(w, "local %s = {}\n", luaLocal(t.name))
+		default:
+			fmt.Fprintf(w, "%s = {}\n", t.name)
+		}
 	}
 	for _, b := range t.own {
 		switch {
@@ -65,13 +73,19 @@ func luaModule(w io.Writer, t *tree) {
 			luaText(w, b)
 			fmt.Fprintf(w, "---@type %s\n%s = nil\n", luaUnion(resultKinds(b), ""), b.Name)
 		default:
-			luaFunction(w, b)
+			r.luaFunction(w, b)
 		}
 	}
 	for _, m := range t.below {
-		luaModule(w, m)
+		r.luaModule(w, m)
 	}
 }
+
+// luaClass is the class of a module, or of what the built-in of that name returns.
+func luaClass(name string) string { return "starling.module." + name }
+
+// luaLocal stands for a value of such a class.
+func luaLocal(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
 // luaText is the documentation as comments.
 func luaText(w io.Writer, b *runtime.Builtin) {
@@ -92,7 +106,7 @@ func luaText(w io.Writer, b *runtime.Builtin) {
 	}
 }
 
-func luaFunction(w io.Writer, b *runtime.Builtin) {
+func (r *Reader) luaFunction(w io.Writer, b *runtime.Builtin) {
 	class := "starling." + b.Name + ".options"
 	hasOptions := luaOptions(w, b, class)
 	luaText(w, b)
@@ -115,7 +129,7 @@ func luaFunction(w io.Writer, b *runtime.Builtin) {
 			fmt.Fprintf(w, "---@param %s %s %s\n", luaName(p.Name), typ, p.Doc)
 		}
 	}
-	result := luaResult(b)
+	result := r.luaResult(b)
 	if hasOptions {
 		if n := len(names); n > 0 && names[n-1] == "..." {
 			// Nothing can be declared after the rest: options are one of them.
@@ -128,7 +142,19 @@ func luaFunction(w io.Writer, b *runtime.Builtin) {
 	if hasOptions && optional {
 		fmt.Fprintf(w, "---@overload fun(%s): %s\n", strings.Join(append(required, "options: "+class), ", "), result)
 	}
-	fmt.Fprintf(w, "---@return %s\nfunction %s(%s) end\n", result, b.Name, strings.Join(names, ", "))
+	fmt.Fprintf(w, "---@return %s\n", result)
+	owner, name := module(b.Name), last(b.Name)
+	if r.Library.Lookup(owner) != nil {
+		owner = luaLocal(owner)
+	}
+	switch {
+	case slices.Contains(luaKeywords, name):
+		fmt.Fprintf(w, "%s[%q] = function(%s) end\n", owner, name, strings.Join(names, ", "))
+	case owner == "":
+		fmt.Fprintf(w, "function %s(%s) end\n", name, strings.Join(names, ", "))
+	default:
+		fmt.Fprintf(w, "function %s.%s(%s) end\n", owner, name, strings.Join(names, ", "))
+	}
 }
 
 // luaOptions declares the class of a built-in's last table, if it takes one.
@@ -152,7 +178,10 @@ func luaOptions(w io.Writer, b *runtime.Builtin, class string) bool {
 	return true
 }
 
-func luaResult(b *runtime.Builtin) string {
+func (r *Reader) luaResult(b *runtime.Builtin) string {
+	if name := r.resultModule(b); name != "" {
+		return luaClass(name)
+	}
 	if strings.HasPrefix(b.Result, "two ") {
 		return "any, string?"
 	}

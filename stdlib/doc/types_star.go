@@ -17,7 +17,7 @@ func (r *Reader) StarTypes(w io.Writer) error {
 	fmt.Fprint(out, "# Declarations of Starling's built-ins, for editors. Made by `starling types`:\n# nothing here runs, and changes are lost.\n\n"+
 		"from typing import Any, Callable, Literal, NoReturn\n")
 	starClasses(out, r.Library.All())
-	starModule(out, treeOf(r.Library.All()), "")
+	r.starModule(out, treeOf(r.Library.All()), "")
 	return flush(out)
 }
 
@@ -53,24 +53,33 @@ func starClasses(w io.Writer, list []*runtime.Builtin) {
 	}
 }
 
-func starModule(w io.Writer, t *tree, indent string) {
+func (r *Reader) starModule(w io.Writer, t *tree, indent string) {
 	for _, b := range t.own {
 		switch {
 		case b.Purity == runtime.Constant:
 			fmt.Fprintf(w, "\n%s%s: %s\n%s%s\n", indent, last(b.Name), starUnion(resultKinds(b), ""), indent, docstring(starDoc(b), indent))
 		default:
-			starFunction(w, b, indent)
+			r.starFunction(w, b, indent)
 		}
 	}
 	for _, m := range t.below {
 		name := last(m.name)
 		fmt.Fprintf(w, "\n%sclass _%s:\n", indent, name)
-		starModule(w, m, indent+"    ")
-		fmt.Fprintf(w, "\n%s%s: _%s\n", indent, name, name)
+		r.starModule(w, m, indent+"    ")
+		if r.Library.Lookup(m.name) != nil {
+			continue // the class of what that built-in returns
+		}
+		fmt.Fprintf(w, "\n%s%s: _%s\n", indent, pyName(name), name)
+		if pyName(name) != name {
+			fmt.Fprintf(w, "%s# It is %s in Starlark; Python keeps the word for itself.\n", indent, name)
+		}
 	}
 }
 
-func starFunction(w io.Writer, b *runtime.Builtin, indent string) {
+// starClass is the class of what a built-in returns, as the whole file knows it.
+func starClass(name string) string { return "_" + strings.ReplaceAll(name, ".", "._") }
+
+func (r *Reader) starFunction(w io.Writer, b *runtime.Builtin, indent string) {
 	var params []string
 	starred := false
 	for _, p := range ordered(b) {
@@ -98,7 +107,7 @@ func starFunction(w io.Writer, b *runtime.Builtin, indent string) {
 	if strings.Contains(b.Name, ".") {
 		fmt.Fprintf(w, "%s@staticmethod\n", indent)
 	}
-	fmt.Fprintf(w, "%sdef %s(%s) -> %s:\n%s    %s\n", indent, pyName(last(b.Name)), strings.Join(params, ", "), starResult(b), indent, docstring(starDoc(b), indent+"    "))
+	fmt.Fprintf(w, "%sdef %s(%s) -> %s:\n%s    %s\n", indent, pyName(last(b.Name)), strings.Join(params, ", "), r.starResult(b), indent, docstring(starDoc(b), indent+"    "))
 }
 
 // starDoc is all the text about a built-in.
@@ -139,7 +148,10 @@ func docstring(text, indent string) string {
 	return `"""` + strings.Join(lines, "\n") + `"""`
 }
 
-func starResult(b *runtime.Builtin) string {
+func (r *Reader) starResult(b *runtime.Builtin) string {
+	if name := r.resultModule(b); name != "" {
+		return starClass(name)
+	}
 	if strings.HasPrefix(b.Result, "two ") {
 		return "tuple[Any, str | None]"
 	}
