@@ -226,3 +226,20 @@ func TestBench(t *testing.T) {
 		t.Errorf("bench %+v", b)
 	}
 }
+
+func TestWhyAMatchingRuleDidNotRun(t *testing.T) {
+	t.Parallel()
+	const script = `
+on.message("often", lambda e: "x", cooldown = "5m")
+on.message("never", lambda e: "x", when = lambda e: False)
+on.command("/do", lambda e: "x", args = "<what>")
+`
+	for body, want := range map[string]string{
+		"t.message(\"often\")\n    t.expect(t.message(\"often\")).done()": "matched, but its cooldown of 5m0s is not over",
+		"t.expect(t.message(\"never\")).done()":                           "matched, but its predicate (when) refused",
+		"t.expect(t.command(\"/do\")).done()":                             "matched, but the arguments do not fit: <what> is missing",
+	} {
+		res := run(t, map[string]string{"a.star": script, "a_test.star": "def test_it(t):\n    " + body + "\n"})
+		contains(t, fails(t, res), want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -294,7 +295,7 @@ func (j *junit) End(r *Result) error {
 		}
 		s := all.Suites[len(all.Suites)-1]
 		s.Tests++
-		c := junitCase{Name: t.Name, Class: strings.ReplaceAll(strings.TrimSuffix(t.File, "_test.star"), "/", "."), File: t.File, Line: t.Line, Time: seconds(t.Took), Out: xmlText(strings.Join(t.Logs, "\n"))}
+		c := junitCase{Name: t.Name, Class: strings.ReplaceAll(strings.TrimSuffix(t.File, "_test"+filepath.Ext(t.File)), "/", "."), File: t.File, Line: t.Line, Time: seconds(t.Took), Out: xmlText(strings.Join(t.Logs, "\n"))}
 		switch {
 		case t.Skipped:
 			s.Skipped++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -171,10 +172,7 @@ func (r *run) why() []string {
 	for _, v := range r.verdicts {
 		line := v.Rule.String() + " at " + v.Rule.Pos.String() + ": "
 		if v.Matched {
-			line += "matched"
-			if v.Why != "" {
-				line += ", " + v.Why
-			}
+			line += "matched, but " + unrun(v)
 		} else {
 			line += v.Why
 		}
@@ -186,6 +184,21 @@ func (r *run) why() []string {
 		out = []string{"the script registers no rules"}
 	}
 	return out
+}
+
+// unrun says why a rule that matched did not run.
+func unrun(v rules.Verdict) string {
+	switch {
+	case v.Usage != "":
+		return v.Why
+	case v.Rule.When >= 0:
+		return "its predicate (when) refused"
+	case v.Rule.Cooldown > 0:
+		return "its cooldown of " + v.Rule.Cooldown.String() + " is not over"
+	case v.Why != "":
+		return v.Why
+	}
+	return "did not run: it ran for the same message before"
 }
 
 // raise makes f the error of the built-in that is called; its details are

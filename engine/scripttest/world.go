@@ -201,7 +201,7 @@ func (w *world) close() {
 }
 
 // deliver hands an event to the dispatcher as the way in does, waits until all
-// its runs have ended, and adds what came of it to r.
+// its runs have ended or one waits, and adds what came of it to r.
 func (w *world) deliver(r *run, e *event.Event) error {
 	if err := w.start(); err != nil {
 		return err
@@ -274,6 +274,9 @@ func (i inspector) Run(t dispatch.RunTrace) {
 	r := i.w.runs[t.EventID]
 	if r == nil {
 		return
+	}
+	if t.Outcome == dispatch.Waiting {
+		i.w.store.over(t.EventID) // the test goes on; what it waits for may be the test
 	}
 	if at := slices.IndexFunc(r.traces, func(x dispatch.RunTrace) bool { return x.ID == t.ID }); at >= 0 {
 		r.traces[at] = t // it waited, and went on
