@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/runtime"
 )
 
 // reason is the first condition of a rule that an event does not meet.
@@ -171,6 +172,7 @@ func (r *Rule) checkPattern(s *subject, h *hit) reason {
 }
 
 func (r *Rule) checkText(text string, h *hit) reason {
+	text = runtime.MatchText(text)
 	switch {
 	case r.any:
 		return matched

@@ -17,7 +17,8 @@ var optionNames = []string{
 	"from_bots", "absent", "cooldown", "timeout", "hosts", "owner", "dry_run", "enabled",
 }
 
-// MaxPattern bounds a rule's regex, in bytes. RE2 itself bounds repeat counts to 1,000.
+// MaxPattern bounds a rule's regex, in bytes. The server itself runs it, so
+// runtime.CheckPattern bounds its repeat counts and its size too.
 const MaxPattern = 1000
 
 var (
@@ -209,6 +210,9 @@ func problem(b *runtime.Bundle, pos runtime.Position, hint, format string, a ...
 func compileRegex(p string) (*regexp.Regexp, error) {
 	if len(p) > MaxPattern {
 		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(p), MaxPattern)
+	}
+	if _, err := runtime.CheckPattern(p); err != nil {
+		return nil, err
 	}
 	re, err := regexp.Compile(p)
 	if err != nil {

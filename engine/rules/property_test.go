@@ -11,6 +11,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/runtime"
 )
 
 // words are what random texts and patterns are made of: they overlap, differ
@@ -178,7 +179,7 @@ func FuzzMatchAgreesWithExplain(f *testing.F) {
 		f.Add(p, "please DEPLOY k\u212aiss GRÜN ss xxyz stop")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		if _, err := regexp.Compile(pattern); err != nil || len(pattern) > rules.MaxPattern || !validText(pattern) {
+		if _, err := runtime.CheckPattern(pattern); err != nil || len(pattern) > rules.MaxPattern || !validText(pattern) {
 			t.Skip()
 		}
 		s := set(t, on("message", "regex", pattern), on("mention", "regex", pattern), on("message", "regex", "decoy deploy"))
