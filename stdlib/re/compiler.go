@@ -68,38 +68,16 @@ func build(pattern string) (program, error) {
 	if len(pattern) > MaxPattern {
 		return program{}, fmt.Errorf("the pattern has %d bytes, the limit is %d", len(pattern), MaxPattern)
 	}
-	tree, err := syntax.Parse(pattern, syntax.Perl)
+	size, err := runtime.CheckPattern(pattern)
+	if se := (*syntax.Error)(nil); errors.As(err, &se) {
+		return program{}, fmt.Errorf("bad pattern: %s: `%s`", se.Code, se.Expr)
+	}
 	if err != nil {
-		if se := (*syntax.Error)(nil); errors.As(err, &se) {
-			return program{}, fmt.Errorf("bad pattern: %s: `%s`", se.Code, se.Expr)
-		}
-		return program{}, fmt.Errorf("bad pattern: %w", err)
-	}
-	if n := repeats(tree); n > MaxRepeat {
-		return program{}, fmt.Errorf("the repeat counts of the pattern make %d, the limit is %d", n, MaxRepeat)
-	}
-	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return program{}, fmt.Errorf("bad pattern: %w", err)
-	}
-	if len(prog.Inst) > MaxProgram {
-		return program{}, fmt.Errorf("the pattern is too large: %d instructions, the limit is %d", len(prog.Inst), MaxProgram)
+		return program{}, err
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return program{}, fmt.Errorf("bad pattern: %w", err)
 	}
-	return program{re, len(prog.Inst)}, nil
-}
-
-// repeats is the greatest product of nested repeat counts.
-func repeats(t *syntax.Regexp) int {
-	inner := 1
-	for _, sub := range t.Sub {
-		inner = max(inner, repeats(sub))
-	}
-	if t.Op == syntax.OpRepeat {
-		return inner * max(t.Min, t.Max, 1)
-	}
-	return inner
+	return program{re, size}, nil
 }

@@ -20,10 +20,8 @@ import (
 
 // The bounds of patterns and texts.
 const (
-	MaxPattern = 200      // bytes
-	MaxRepeat  = 50       // counts in {n,m}, nested ones multiplied
-	MaxProgram = 500      // instructions of the compiled pattern
-	MaxText    = 8 << 10  // bytes
+	MaxPattern = 200 // bytes; runtime.CheckPattern bounds what it may say
+	MaxText    = runtime.MaxMatchText
 	MaxResult  = 64 << 10 // bytes that sub makes
 	cacheSize  = 128      // compiled patterns kept
 	matchSteps = 64       // fuel for each match beyond the first: the matcher starts afresh

@@ -45,6 +45,8 @@ func TestBounds(t *testing.T) {
 	s.Fails("more than 65536 bytes", "re.sub", "a", strings.Repeat("x", 100), strings.Repeat("a", 8192))
 	s.Fails("bad pattern: missing closing ]", "re.search", "[a", "a")
 	s.Fails("invalid or unsupported Perl syntax", "re.compile", "(?=a)")
+	s.Equal(s.JSON("re.search", strings.Repeat("a", 200), strings.Repeat("a", 200))[:9], `{"text":"`)
+	s.Equal(s.JSON("re.findall", "b", strings.Repeat("a", 8191)+"b"), `["b"]`)
 	for _, ok := range []string{"", "a{50}", "(a{5}){10}", "(a{50}|b{50})", `^(?i)\s*deploy\s+(?P<app>[\w-]{1,40})$`} {
 		if _, err := s.Call("re.compile", ok); err != nil {
 			t.Errorf("%s: %v", ok, err)
