@@ -132,7 +132,12 @@ func matches(want, got runtime.Value) bool {
 
 // equal compares data: dicts whatever their order, 1 and 1.0 alike.
 func equal(a, b runtime.Value) bool {
+	if _, ok := b.(runtime.Object); ok {
+		a, b = b, a
+	}
 	switch x := a.(type) {
+	case runtime.Object: // a run is itself, and nothing else
+		return a == b
 	case *runtime.Dict:
 		y, ok := b.(*runtime.Dict)
 		if !ok || x.Len() != y.Len() {

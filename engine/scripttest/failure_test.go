@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/starling-rules/starling/engine/scripttest"
+	"github.com/starling-rules/starling/runtime"
 )
 
 const broken = `
@@ -26,6 +27,12 @@ def helper(text):
     return text[100]
 
 on.message("boom", g, channels = ["#ops"])
+
+def loop(e):
+    for i in range(1000000000):
+        pass
+
+on.message("loop", loop)
 on.message("post", lambda e: post("#ops", "hello") and None)
 `
 
@@ -77,6 +84,8 @@ var failings = []failing{
 	{"a case of a table", `t.table({"odd": {"text": "boom"}}, lambda t, c: t.expect(t.message(c.text)).done())`, []string{"case odd\n", "it is ignored"}},
 	{"a case, and the rest goes on", "t.case(\"one\", lambda t: fail(\"first\"))\n    t.case(\"two\", lambda t: fail(\"second\"))", []string{"case one\n", "first", "case two\n", "second"}},
 	{"assert.eq", `assert.eq({"a": 1}, {"a": 2}, "numbers")`, []string{"numbers: not equal", `-  "a": 2`, `+  "a": 1`}},
+	{"a run is not None", `assert.eq(t.message("post"), None)`, []string{"not equal"}},
+	{"an endless rule", `t.message("loop")`, []string{"exceeded the limit of 2000000 steps", "b.star:loop failed"}},
 	{"assert.ne", `assert.ne(1, 1)`, []string{"both are 1"}},
 	{"assert.true", `assert.true([])`, []string{"got []"}},
 	{"assert.contains", `assert.contains("abc", "x")`, []string{`"abc" does not contain "x"`}},
@@ -111,13 +120,12 @@ func TestFilesThatCannotBeLoaded(t *testing.T) {
 		files map[string]string
 		want  []string
 	}{
-		"a test that does not parse":  {map[string]string{"a.star": broken, "a_test.star": "def test_it(t)\n"}, []string{"a_test.star:1:", "got newline"}},
-		"rules that do not load":      {map[string]string{"a.star": "on.mesage(\"x\")\n", "a_test.star": good}, []string{"on.mesage is not a built-in", "a.star:1:4", "did you mean on.message?"}},
-		"rules that are not there":    {map[string]string{"a_test.star": good}, []string{"there is no script that a_test.star is named after", "t.rules("}},
-		"a module that is not there":  {map[string]string{"a.star": broken, "a_test.star": "load(\"x.star\", \"y\")\n" + good}, []string{`cannot load "x.star"`}},
-		"a configuration with faults": {map[string]string{"starling.yaml": "ruels: []\n", "a.star": broken, "a_test.star": good}, []string{"ruels", "did you mean rules?"}},
-		"two tests of one name":       {map[string]string{"a.star": broken, "a_test.star": "test(\"x\", lambda t: None)\ntest(\"x\", lambda t: None)\n"}, []string{`test "x" is there already`}},
-		"an undefined name in Lua":    {map[string]string{"a.star": broken, "a_test.lua": "test(\"x\", function(t) nope() end)\n"}, []string{"nope"}},
+		"a test that does not parse": {map[string]string{"a.star": broken, "a_test.star": "def test_it(t)\n"}, []string{"a_test.star:1:", "got newline"}},
+		"rules that do not load":     {map[string]string{"a.star": "on.mesage(\"x\")\n", "a_test.star": good}, []string{"on.mesage is not a built-in", "a.star:1:4", "did you mean on.message?"}},
+		"rules that are not there":   {map[string]string{"a_test.star": good}, []string{"there is no script that a_test.star is named after", "t.rules("}},
+		"a module that is not there": {map[string]string{"a.star": broken, "a_test.star": "load(\"x.star\", \"y\")\n" + good}, []string{`cannot load "x.star"`}},
+		"two tests of one name":      {map[string]string{"a.star": broken, "a_test.star": "test(\"x\", lambda t: None)\ntest(\"x\", lambda t: None)\n"}, []string{`test "x" is there already`}},
+		"an undefined name in Lua":   {map[string]string{"a.star": broken, "a_test.lua": "test(\"x\", function(t) nope() end)\n"}, []string{"nope"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,7 +158,12 @@ func TestWhatCannotBeRunAtAll(t *testing.T) {
 			}
 		})
 	}
-	o := options(t, "/nowhere/at/all")
+	o := options(t, write(t, map[string]string{"starling.yaml": "ruels: []\n", "a.star": broken, "a_test.star": "def test_a(t):\n    pass\n"}))
+	var faults runtime.Errors
+	if _, err := scripttest.Run(t.Context(), o); !errors.As(err, &faults) || !strings.Contains(faults.Detail(), "did you mean rules?") {
+		t.Errorf("a configuration with faults: %v", err)
+	}
+	o = options(t, "/nowhere/at/all")
 	if _, err := scripttest.Run(t.Context(), o); err == nil || errors.Is(err, scripttest.ErrNoTests) {
 		t.Errorf("a path that is not there: %v", err)
 	}

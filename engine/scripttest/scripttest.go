@@ -125,8 +125,9 @@ type runner struct {
 }
 
 // Run finds the tests and runs them. The error is for what keeps tests from
-// being run at all: a path that is not there, no tests (ErrNoTests), ctx. What
-// is wrong with single tests and files is in the Result.
+// being run at all: a path that is not there, no tests (ErrNoTests), a faulty
+// configuration (runtime.Errors), ctx. What is wrong with single tests and files
+// is in the Result.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	r, err := newRunner(o)
 	if err != nil {
@@ -142,6 +143,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r.parallel(len(files), func(i int) { suites[i] = r.open(ctx, files[i]) })
 	var all []*Test
 	for _, s := range suites {
+		if s.cfg.err != nil {
+			return nil, s.cfg.err
+		}
 		all = append(all, s.pick()...)
 	}
 	if len(all) == 0 {

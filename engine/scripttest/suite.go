@@ -41,7 +41,6 @@ func (r *runner) open(ctx context.Context, file string) *suite {
 	s := &suite{r: r, file: file, sets: map[string]*ruleSet{}}
 	s.cfg = r.configFor(filepath.Dir(file))
 	if s.cfg.err != nil {
-		s.broken = failureOf(s.cfg.err, file)
 		return s
 	}
 	s.root = s.cfg.rootOf(file)
