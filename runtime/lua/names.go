@@ -24,7 +24,7 @@ func (r *rewriter) require(e *ast.FuncCallExpr) {
 }
 
 func (r *rewriter) ident(e *ast.IdentExpr) {
-	if r.isLocal(e.Value) {
+	if r.touch(e.Value) {
 		return
 	}
 	if e.Value == "require" {

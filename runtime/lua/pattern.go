@@ -334,6 +334,7 @@ func (m *matcher) frontier(s, p int) (int, bool) {
 	if end < 0 {
 		return 0, false
 	}
+	m.spend(uint64(end-p) / 4)
 	at := func(i int) byte {
 		if i < 0 || i >= len(m.src) {
 			return 0

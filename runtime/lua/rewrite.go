@@ -2,6 +2,8 @@ package lua
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/yuin/gopher-lua/ast"
@@ -38,9 +40,11 @@ type rewriter struct {
 	names map[int]string    // functions by the parser's line
 
 	requires []*requirement
-	scopes   [][]string
-	depth    int    // functions around
-	last     string // the last parameter of the innermost
+	scopes   []scope
+	captures []map[variable]bool // of the functions around, of each others' variables
+	before   []ast.Stmt          // what goes before the statement that is being rewritten
+	depth    int                 // functions around
+	last     string              // the last parameter of the innermost
 	nesting  int
 	nodes    int
 	assigned map[string]bool // globals that the file sets
@@ -48,6 +52,18 @@ type rewriter struct {
 	lines    *liner          // counts the lines that are run, or nil
 	// tops are the locals of the top level, by where they were made first.
 	tops map[string]runtime.Position
+}
+
+// scope holds the locals of a block.
+type scope struct {
+	names []string
+	depth int // functions around
+}
+
+// variable is a local: a name in a scope.
+type variable struct {
+	name  string
+	scope int
 }
 
 // requirement is a call of require with a literal name.
@@ -81,21 +97,63 @@ func (r *rewriter) file(chunk []ast.Stmt) (out []ast.Stmt) {
 	return append([]ast.Stmt{guards}, chunk...)
 }
 
-func (r *rewriter) push() { r.scopes = append(r.scopes, nil) }
+func (r *rewriter) push() { r.scopes = append(r.scopes, scope{depth: r.depth}) }
 func (r *rewriter) pop()  { r.scopes = r.scopes[:len(r.scopes)-1] }
 func (r *rewriter) local(name ...string) {
-	r.scopes[len(r.scopes)-1] = append(r.scopes[len(r.scopes)-1], name...)
+	s := &r.scopes[len(r.scopes)-1]
+	s.names = append(s.names, name...)
 }
 
-func (r *rewriter) isLocal(name string) bool {
+func (r *rewriter) isLocal(name string) bool { return r.scopeOf(name) >= 0 }
+
+// scopeOf returns the scope that a name belongs to; -1 if it is global.
+func (r *rewriter) scopeOf(name string) int {
 	for i := len(r.scopes) - 1; i >= 0; i-- {
-		for _, n := range r.scopes[i] {
-			if n == name {
-				return true
-			}
+		if slices.Contains(r.scopes[i].names, name) {
+			return i
 		}
 	}
-	return false
+	return -1
+}
+
+// touch tells whether a name that is read or set is a local, and notes the
+// functions that close over it.
+func (r *rewriter) touch(name string) bool {
+	i := r.scopeOf(name)
+	if i < 0 {
+		return false
+	}
+	for d := r.scopes[i].depth; d < r.depth; d++ {
+		r.captures[d][variable{name, i}] = true
+	}
+	return true
+}
+
+// captureCost is what a function costs to make for each variable that it
+// closes over, if they are several: the interpreter looks for each among all
+// variables that are closed over at the time.
+const (
+	captureCost = 4
+	fewCaptures = 2
+)
+
+// payment pays for the making of a function that closes over n variables.
+func payment(n, line int, fn ast.Expr) ast.Expr {
+	cost := &ast.NumberExpr{Value: strconv.Itoa(captureCost * n)}
+	cost.SetLine(line)
+	return guard(tabName, line, fn, cost)
+}
+
+// paid puts the payment for a function before the statement that makes it.
+func (r *rewriter) paid(n, line int) {
+	if n <= fewCaptures || r.lang.bare {
+		return
+	}
+	nothing := &ast.NilExpr{}
+	nothing.SetLine(line)
+	pay := &ast.FuncCallStmt{Expr: payment(n, line, nothing)}
+	pay.SetLine(line)
+	r.before = append(r.before, pay)
 }
 
 func (r *rewriter) fail(kind runtime.ErrorKind, line int, msg, hint string) {
@@ -117,25 +175,19 @@ func (r *rewriter) enter(n ast.PositionHolder) {
 
 // stmts rewrites a list of statements and returns what takes its place.
 func (r *rewriter) stmts(list []ast.Stmt) []ast.Stmt {
-	out := list
-	if r.lines != nil {
-		out = make([]ast.Stmt, 0, 2*len(list))
-	}
-	for i, s := range list {
+	out := make([]ast.Stmt, 0, len(list))
+	for _, s := range list {
 		r.enter(s)
 		if r.lines != nil {
 			out = append(out, r.lines.stmt(s)...)
 		}
 		r.stmt(s)
 		r.nesting--
+		out, r.before = append(out, r.before...), nil
 		if a, ok := s.(*ast.AssignStmt); ok && r.entangled(a) {
 			s = apart(a)
 		}
-		if r.lines != nil {
-			out = append(out, s)
-		} else {
-			list[i] = s
-		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -198,7 +250,7 @@ func (r *rewriter) assign(s *ast.AssignStmt) {
 	for i, lhs := range s.Lhs {
 		switch e := lhs.(type) {
 		case *ast.IdentExpr:
-			if !r.isLocal(e.Value) {
+			if !r.touch(e.Value) {
 				r.assigned[e.Value] = true
 			}
 			if i < len(s.Rhs) {
@@ -231,7 +283,7 @@ func (r *rewriter) localAssign(s *ast.LocalAssignStmt) {
 				if i := r.src.index(s.Line()); i+1 < len(r.src.tokens) && r.src.tokens[i+1].text == "function" {
 					r.local(s.Names...)
 					r.nameFunction(fn, s.Names[0], s.Line())
-					r.exprs(s.Exprs)
+					r.paid(r.function(fn, false), s.Line())
 					return
 				}
 			}
@@ -266,7 +318,7 @@ func (r *rewriter) funcDef(s *ast.FuncDefStmt) {
 	default:
 		name = r.funcName(s.Name.Func)
 		if id, ok := s.Name.Func.(*ast.IdentExpr); ok {
-			if !r.isLocal(id.Value) {
+			if !r.touch(id.Value) {
 				r.assigned[id.Value] = true
 			}
 		} else if a, ok := s.Name.Func.(*ast.AttrGetExpr); ok {
@@ -274,7 +326,7 @@ func (r *rewriter) funcDef(s *ast.FuncDefStmt) {
 		}
 	}
 	r.nameFunction(s.Func, name, s.Line())
-	r.function(s.Func, s.Name.Func == nil)
+	r.paid(r.function(s.Func, s.Name.Func == nil), s.Line())
 }
 
 func (r *rewriter) funcName(e ast.Expr) string {
@@ -284,7 +336,9 @@ func (r *rewriter) funcName(e ast.Expr) string {
 	return "function"
 }
 
-func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
+// function rewrites the inside of a function, and returns how many variables
+// it closes over.
+func (r *rewriter) function(fn *ast.FunctionExpr, method bool) int {
 	outer := r.last
 	r.last = ""
 	if method {
@@ -294,6 +348,7 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
 		r.last = fn.ParList.Names[n-1]
 	}
 	r.depth++
+	r.captures = append(r.captures, map[variable]bool{})
 	r.push()
 	if method {
 		r.local("self")
@@ -306,6 +361,9 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) {
 	r.pop()
 	r.depth--
 	r.last = outer
+	n := len(r.captures[r.depth])
+	r.captures = r.captures[:r.depth]
+	return n
 }
 
 func (r *rewriter) exprs(list []ast.Expr) {
@@ -368,7 +426,9 @@ func (r *rewriter) expr(p *ast.Expr) {
 	case *ast.UnaryLenOpExpr:
 		r.expr(&e.Expr)
 	case *ast.FunctionExpr:
-		r.function(e, false)
+		if n := r.function(e, false); n > fewCaptures && !r.lang.bare {
+			*p = payment(n, e.Line(), e)
+		}
 	}
 }
 

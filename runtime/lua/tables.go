@@ -15,10 +15,14 @@ var tableFunctions = map[string]glua.LGFunction{
 	"table.maxn": tableMaxn, "table.unpack": baseUnpack, "table.getn": tableLen,
 }
 
-// newTable is what a table constructor goes through: it pays for the table.
+// newTable is what a table constructor goes through, and a function that
+// closes over many variables: it pays for them. A second argument is the cost.
 func newTable(L *glua.LState) int {
-	t := L.Get(1)
-	passOf(L).budget.spend(newTableCost)
+	t, cost := L.Get(1), uint64(newTableCost)
+	if n, ok := L.Get(2).(glua.LNumber); ok {
+		cost = uint64(n)
+	}
+	passOf(L).budget.spend(cost)
 	L.Push(t)
 	return 1
 }

@@ -11,7 +11,10 @@
 // of package runtimetest and the real one both have.
 package hostile
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Script is a file of rules that wants too much.
 type Script struct {
@@ -87,8 +90,9 @@ func Star() []Script {
 
 // Lua returns the scripts in Lua.
 func Lua() []Script {
-	out := make([]Script, 0, len(luaRows)+len(luaFiles))
-	for _, r := range append(luaRows[:len(luaRows):len(luaRows)], luaFiles...) {
+	rows := slices.Concat(luaRows, luaFiles, luaFound)
+	out := make([]Script, 0, len(rows))
+	for _, r := range rows {
 		body, load := strings.CutPrefix(r.src, "#load\n")
 		if !load {
 			body = "local function handle(e)\n" + r.src + "\nend\non.message(\".\", handle)\n"
