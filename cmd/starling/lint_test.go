@@ -34,3 +34,17 @@ func TestServeWarnsOfWhatCheckFinds(t *testing.T) {
 		return strings.Contains(body, `"warnings":0`)
 	})
 }
+
+// What ships with Starling is held to what check says of it, tests included.
+func TestExamplesAndLibraryScriptsPassCheck(t *testing.T) {
+	t.Parallel()
+	for _, dir := range append(examples(t), "../../scripts") {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, errs, code := command(t, "check", abs); code != 0 || !strings.HasSuffix(out, ", 0 problems\n") {
+			t.Errorf("%s: exit %d\n%s%s", dir, code, out, errs)
+		}
+	}
+}
