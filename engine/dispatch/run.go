@@ -203,7 +203,8 @@ func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Erro
 // passesUntilDone makes passes and performs effects until the handler has
 // returned. The error means that the run cannot go on in this process.
 func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Error, error) {
-	if s, off := r.off(); off {
+	// Who has a place in line has to ask for it: the pool keeps it for him.
+	if s, off := r.off(); off && r.wait == nil {
 		return offValue{s.Why}, nil, nil
 	}
 	if !r.acquired {
