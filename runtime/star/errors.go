@@ -104,17 +104,41 @@ func (ld *loader) syntaxError(err error) {
 		ld.fail(runtime.SyntaxError, runtime.Position{Path: ld.bundle.Main}, bounded(err.Error()), "")
 		return
 	}
-	pos := visible(position(e.Pos), ld.bundle.Files[e.Pos.Filename()], e.Msg)
-	line := strings.TrimSpace(runtime.SourceLine(ld.bundle.Files[pos.Path], pos.Line))
+	text, msg := ld.bundle.Files[e.Pos.Filename()], e.Msg
+	pos := visible(position(e.Pos), text, msg)
+	if atEnd(position(e.Pos), text, msg) {
+		hint := "a bracket is not closed, or something is missing behind this"
+		if strings.HasSuffix(msg, "want indent") {
+			hint = "a block of indented lines has to follow"
+		}
+		ld.fail(runtime.SyntaxError, pos, "the file ends in the middle of something", hint)
+		return
+	}
+	line := strings.TrimSpace(runtime.SourceLine(text, pos.Line))
 	word, _, _ := strings.Cut(line, " ")
-	ld.fail(runtime.SyntaxError, pos, bounded(e.Msg), syntaxHints[strings.TrimSuffix(word, ":")])
+	ld.fail(runtime.SyntaxError, pos, bounded(msg), syntaxHints[strings.TrimSuffix(word, ":")])
+}
+
+// atEnd tells that the parser met the end of the file.
+func atEnd(pos runtime.Position, text []byte, msg string) bool {
+	if strings.HasPrefix(msg, "got end of file") {
+		return true
+	}
+	if !strings.HasPrefix(msg, "got outdent") {
+		return false
+	}
+	rest := string(text)
+	for n := 1; n < pos.Line; n++ {
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	return strings.TrimSpace(rest) == ""
 }
 
 // visible moves the place of an error from where the parser met the end of a line
 // or of the file to the end of what is written before it.
 func visible(pos runtime.Position, text []byte, msg string) runtime.Position {
 	newline := strings.HasPrefix(msg, "got newline") && pos.Col == 1
-	if !newline && !strings.HasPrefix(msg, "got end of file") {
+	if !newline && !atEnd(pos, text, msg) {
 		return pos
 	}
 	for n := min(pos.Line, strings.Count(string(text), "\n")+1); n > 0; n-- {

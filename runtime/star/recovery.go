@@ -15,7 +15,7 @@ const maxSyntaxErrors = 10
 func syntaxErrors(path string, text []byte, first error) []error {
 	errs := []error{first}
 	e, ok := first.(syntax.Error)
-	if !ok || strings.Contains(e.Msg, "EOF") {
+	if !ok || strings.Contains(e.Msg, "EOF") || atEnd(position(e.Pos), text, e.Msg) {
 		return errs // a text or bracket that is not closed: nothing behind it can be told
 	}
 	lines := strings.Split(string(text), "\n")
