@@ -7,6 +7,7 @@ import (
 
 	"go.lsp.dev/protocol"
 
+	"github.com/starling-rules/starling/cmd/starling/internal/lex"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib/doc"
 )
@@ -221,6 +222,12 @@ func (c *completer) texts() {
 	if call == nil {
 		return
 	}
+	t := c.d.tokens[c.token]
+	whole := c.d.span(t.Start+t.Open, t.End-t.Close)
+	if !c.d.lua() && call.name == "load" || c.d.lua() && call.name == "require" {
+		c.files(call, whole)
+		return
+	}
 	b := c.lib.Lookup(call.name)
 	if b == nil {
 		return
@@ -229,13 +236,37 @@ func (c *completer) texts() {
 	if p == nil || call.inner != call.open && !call.table {
 		return
 	}
-	t := c.d.tokens[c.token]
-	whole := c.d.span(t.Start+t.Open, t.End-t.Close)
 	values, kind := p.Values, protocol.CompletionItemKindEnumMember
 	if p.Name == "method" && (b.Name == "slack_action" || b.Name == "slack_pages") {
 		values, kind = c.s.o.Methods, protocol.CompletionItemKindMethod
 	}
 	for _, v := range values {
-		c.add(0, protocol.CompletionItem{Label: v, Kind: kind, FilterText: v, TextEdit: &protocol.TextEdit{Range: whole, NewText: v}})
+		c.text(v, kind, whole)
+	}
+}
+
+// text puts in an item that takes the place of a whole text.
+func (c *completer) text(v string, kind protocol.CompletionItemKind, whole protocol.Range) {
+	c.add(0, protocol.CompletionItem{Label: v, Kind: kind, FilterText: v, TextEdit: &protocol.TextEdit{Range: whole, NewText: v}})
+}
+
+// files completes what can be loaded: files, and the names that a file gives.
+func (c *completer) files(call *call, whole protocol.Range) {
+	if call.commas > 0 {
+		first := c.d.after(call.open)
+		if c.d.tokens[first].Kind != lex.String {
+			return
+		}
+		if other := c.s.loaded(c.d, c.d.tokens[first].Body(c.d.text)); other != nil {
+			for _, def := range other.definitions() {
+				if def.top && !strings.HasPrefix(def.name, "_") {
+					c.text(def.name, protocol.CompletionItemKindFunction, whole)
+				}
+			}
+		}
+		return
+	}
+	for _, rel := range c.s.modules(c.d) {
+		c.text(rel, protocol.CompletionItemKindFile, whole)
 	}
 }

@@ -2,6 +2,7 @@ package lsp
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,6 +149,44 @@ func (s *server) fileAt(path string) *document {
 		return nil
 	}
 	return newDocument(uri, 0, string(text))
+}
+
+// maxModules bounds the files that are offered to load.
+const maxModules = 500
+
+// modules are the files of the rules directories that a document can load, as
+// load or require names them.
+func (s *server) modules(d *document) []string {
+	ext := filepath.Ext(d.name())
+	s.mu.Lock()
+	dirs := slices.Clone(s.project.Rules)
+	s.mu.Unlock()
+	var out []string
+	for _, dir := range dirs {
+		_ = filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return nil // what cannot be read is not offered
+			case len(out) >= maxModules:
+				return fs.SkipAll
+			case e.IsDir() && p != dir && strings.HasPrefix(e.Name(), "."):
+				return fs.SkipDir
+			case p == d.path || !e.Type().IsRegular() || filepath.Ext(p) != ext || strings.HasSuffix(strings.TrimSuffix(p, ext), "_test"):
+				return nil
+			}
+			rel, err := filepath.Rel(dir, p)
+			if err != nil {
+				return nil
+			}
+			rel = filepath.ToSlash(rel)
+			if d.lua() {
+				rel = strings.ReplaceAll(strings.TrimSuffix(rel, ext), "/", ".")
+			}
+			out = append(out, rel)
+			return nil
+		})
+	}
+	return out
 }
 
 func (s *server) documentSymbol(_ context.Context, p *at) (any, error) {
