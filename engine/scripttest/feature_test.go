@@ -330,6 +330,11 @@ def test_in_time(t):
     t.http.stub("GET", "https://slow.example/", text = "x", delay = "1s")
     t.expect(t.command("/slow")).answered("here: x").no_calls("response_url")
 
+def test_too_slow(t):
+    t.http.stub("GET", "https://slow.example/", text = "x", delay = "11s")
+    t.expect(t.command("/slow")).replied("here: ")
+    assert.eq(t.now, 1767603610)
+
 def test_late(t):
     t.http.stub("GET", "https://slow.example/", text = "x", delay = "3s")
     run = t.command("/slow")

@@ -88,6 +88,12 @@ func (b *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.ever++
 	b.w.mu.Unlock()
 	if s.delay > 0 {
+		if end, ok := req.Context().Deadline(); ok {
+			if limit := time.Until(end).Round(100 * time.Millisecond); s.delay > limit {
+				b.w.clock.advance(limit) // whoever asked waits no longer
+				return nil, context.DeadlineExceeded
+			}
+		}
 		b.w.clock.advance(s.delay)
 	}
 	if s.failed != "" {

@@ -140,7 +140,7 @@ func (w *world) live() (door.Live, error) {
 		return nil, err
 	}
 	out, err := door.NewHTTP(door.HTTPOptions{
-		Allow: w.s.cfg.HTTP.Allow, Transport: w.web, Sleep: w.clock.sleep, Rand: half, Timeout: settleIn, MaxTimeout: settleIn,
+		Allow: w.s.cfg.HTTP.Allow, Transport: w.web, Sleep: w.clock.sleep, Rand: half,
 	})
 	if err != nil {
 		return nil, err
