@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path"
 	"runtime/debug"
 	"strings"
 
@@ -20,7 +19,7 @@ import (
 func (r *run) openDoor() {
 	r.asker = door.Run{
 		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
-		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun,
+		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun, Hosts: r.Hosts,
 	}
 	r.live = r.traced(door.Audit(r.d.Live.Door(&r.asker), &r.asker, r.d.Logger, r.d.Metrics, r.d.Now))
 }
@@ -78,7 +77,7 @@ func (r *run) refusal(e runtime.Effect) error {
 		return nil
 	}
 	u, err := url.Parse(urlOf(e.Args))
-	if err != nil || !r.hostAllowed(u) {
+	if err != nil || !door.HostAllowed(r.Hosts, u) {
 		return fmt.Errorf("%w: %s: the host of the URL is not among the rule's hosts", door.ErrRefused, e.Kind)
 	}
 	return nil
@@ -104,20 +103,6 @@ func urlOf(args *runtime.Dict) string {
 		return ""
 	}
 	return text.String()
-}
-
-func (r *run) hostAllowed(u *url.URL) bool {
-	if u.Hostname() == "" {
-		return false
-	}
-	for _, glob := range r.Hosts {
-		for _, host := range [...]string{u.Hostname(), u.Host} {
-			if ok, _ := path.Match(strings.ToLower(glob), strings.ToLower(host)); ok {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // journal writes down the intent before an effect that must not happen twice,

@@ -25,7 +25,7 @@ func classify(err error) (code, detail string) {
 		return "address_refused", refusal(err)
 	case errors.Is(err, errRedirects):
 		return "too_many_redirects", ""
-	case errors.Is(err, errDowngrade), errors.Is(err, errCarry):
+	case errors.Is(err, errDowngrade), errors.Is(err, errCarry), errors.Is(err, errHosts):
 		return "redirect_refused", err.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout", ""

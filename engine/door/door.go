@@ -35,6 +35,8 @@ type Run struct {
 	Responses func() int
 	// DryRun makes effects return ok with empty data.
 	DryRun bool
+	// Hosts are those that the rule may reach by HTTP; empty: no restriction.
+	Hosts []string
 }
 
 // Key is the idempotency key of an effect: run and step.

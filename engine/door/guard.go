@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -194,4 +195,20 @@ func (g *guard) dial(d *net.Dialer, trusted string) func(ctx context.Context, ne
 		free := addr == trusted || g.listed(host, port)
 		return guarded.DialContext(context.WithValue(ctx, dialHost{}, free), network, addr)
 	}
+}
+
+// HostAllowed reports whether a URL's host is among those of a rule: names,
+// with wildcards as in path.Match, with or without a port.
+func HostAllowed(hosts []string, u *url.URL) bool {
+	if u.Hostname() == "" {
+		return false
+	}
+	for _, glob := range hosts {
+		for _, host := range [...]string{u.Hostname(), u.Host} {
+			if ok, _ := path.Match(strings.ToLower(glob), strings.ToLower(host)); ok {
+				return true
+			}
+		}
+	}
+	return false
 }

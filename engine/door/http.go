@@ -137,7 +137,7 @@ func (l *live) httpHandlers(all Live) {
 		all[k.kind] = Handler{
 			Read: k.read,
 			Do: func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
-				v, err := l.HTTP.do(ctx, k.method, r.Key(e), e.Args)
+				v, err := l.HTTP.do(ctx, k.method, r, e)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", k.kind, err)
 				}
@@ -165,11 +165,13 @@ func repeatHTTP(method string, args *runtime.Dict) Repeat {
 }
 
 // do sends a request, again as often as retry= asks.
-func (h *HTTP) do(ctx context.Context, method, key string, args *runtime.Dict) (runtime.Value, error) {
-	spec, err := h.spec(method, key, args)
+func (h *HTTP) do(ctx context.Context, method string, r *Run, e runtime.Effect) (runtime.Value, error) {
+	args := e.Args
+	spec, err := h.spec(method, r.Key(e), args)
 	if err != nil {
 		return nil, err
 	}
+	spec.hosts = r.Hosts
 	retries := int(min(max(integer(args, "retry", 0), 0), maxRetry))
 	for attempt := 0; ; attempt++ {
 		res := h.attempt(ctx, spec)

@@ -330,6 +330,41 @@ func TestRedirectsCarryNothingToAnotherHost(t *testing.T) {
 	}
 }
 
+func TestRedirectsStayWithinTheHostsOfTheRule(t *testing.T) {
+	t.Parallel()
+	reached := 0
+	other := serve(t, func(http.ResponseWriter, *http.Request) { reached++ })
+	first := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/other":
+			http.Redirect(w, r, other.URL, http.StatusFound)
+		case "/same":
+			http.Redirect(w, r, "/end", http.StatusFound)
+		}
+	})
+	l := web(t, nil, host(first), host(other))
+	ask := func(path string, hosts ...string) *runtime.Dict {
+		t.Helper()
+		v, err := l["http_get"].Do(t.Context(), &door.Run{ID: "r", Hosts: hosts}, runtime.Effect{Kind: "http_get", Step: 1, Args: runtime.NewDict("url", first.URL+path)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.(*runtime.Dict)
+	}
+	if res := ask("/other", host(first)); get(res, "error") != "redirect_refused" || reached != 0 {
+		t.Errorf("to a host that the rule does not name: %v, reached %d times", res, reached)
+	}
+	if res := ask("/same", host(first)); get(res, "ok") != true {
+		t.Errorf("on the same host: %v", res)
+	}
+	if res := ask("/other", host(first), host(other)); get(res, "ok") != true || reached != 1 {
+		t.Errorf("to another one that it names: %v, reached %d times", res, reached)
+	}
+	if res := ask("/other"); get(res, "ok") != true || reached != 2 {
+		t.Errorf("without hosts: %v, reached %d times", res, reached)
+	}
+}
+
 func TestRetryOnlyAsAsked(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32

@@ -25,6 +25,7 @@ type spec struct {
 	host    string
 	body    []byte
 	timeout time.Duration
+	hosts   []string // where redirects may lead; empty: anywhere
 }
 
 // keyHeader is spelled in lower case on purpose: net/http takes a request with
@@ -235,6 +236,7 @@ var (
 	errRedirects = errors.New("too many redirects")
 	errDowngrade = errors.New("redirect from https to http")
 	errCarry     = errors.New("redirect would carry the body to another host")
+	errHosts     = errors.New("redirect to a host that is not among the rule's hosts")
 )
 
 // redirect decides whether to follow. What the author put into headers was
@@ -246,6 +248,9 @@ func (h *HTTP) redirect(s *spec, next *http.Request, via []*http.Request) error 
 	}
 	if err := h.guard.checkURL(next.URL); err != nil {
 		return err
+	}
+	if len(s.hosts) > 0 && !HostAllowed(s.hosts, next.URL) {
+		return errHosts
 	}
 	next.Header.Del("Referer")
 	foreign := false
