@@ -148,9 +148,6 @@ var (
 	}
 )
 
-// call writes .name(argument).
-func (g *program) call(name string, args ...kind) string { return "." + g.apply(form{name, args}) }
-
 func (g *program) method(list []form) string { return "." + g.apply(list[g.Pick(len(list))]) }
 
 // apply writes name(arguments).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/runtime/runtimetest"
@@ -14,7 +15,7 @@ import (
 func returned(t *testing.T, body string) string {
 	t.Helper()
 	src := "def h():\n    " + strings.ReplaceAll(body, "\n", "\n    ") + "\n"
-	r := run(t, newLanguage(t), src, &runtime.Call{})
+	r := run(t, newLanguage(t), src, &runtime.Call{Limits: runtime.Limits{Deadline: time.Minute}})
 	if r.Err != nil {
 		return "error: " + r.Err.Error()
 	}

@@ -168,16 +168,7 @@ func (g *program) stmt() {
 	case 4, 5:
 		g.augmented()
 	case 6:
-		g.line("if " + g.safe(kBool) + ":")
-		g.block()
-		if g.Chance(30) {
-			g.line("elif " + g.safe(kAny) + ":")
-			g.block()
-		}
-		if g.Chance(40) {
-			g.line("else:")
-			g.block()
-		}
+		g.branches()
 	case 7, 8:
 		g.line("for " + g.target(g.safe(g.iterable())) + ":")
 		g.loops++
@@ -217,6 +208,19 @@ func (g *program) stmt() {
 		}
 	case 16:
 		g.line(g.safe(kAny))
+	}
+}
+
+func (g *program) branches() {
+	g.line("if " + g.safe(kBool) + ":")
+	g.block()
+	if g.Chance(30) {
+		g.line("elif " + g.safe(kAny) + ":")
+		g.block()
+	}
+	if g.Chance(40) {
+		g.line("else:")
+		g.block()
 	}
 }
 

@@ -183,19 +183,23 @@ func (r *rewriter) expr(p *syntax.Expr) {
 	case *syntax.CallExpr:
 		r.call(e)
 	case *syntax.BinaryExpr:
-		r.expr(&e.X)
-		if e.Op == syntax.AND || e.Op == syntax.OR {
-			r.deferred(&e.Y)
-			return
-		}
-		if t, ok := unparen(e.Y).(*syntax.TupleExpr); ok && (e.Op == syntax.PERCENT || e.Op == syntax.IN || e.Op == syntax.NOT_IN) {
-			r.exprs(t.List) // nobody keeps the tuple
-		} else {
-			r.expr(&e.Y)
-		}
-		if name := r.guardOf(e); name != "" {
-			*p = guardCall(name, e.OpPos, e.X, e.Y)
-		}
+		r.binary(p, e)
+	}
+}
+
+func (r *rewriter) binary(p *syntax.Expr, e *syntax.BinaryExpr) {
+	r.expr(&e.X)
+	if e.Op == syntax.AND || e.Op == syntax.OR {
+		r.deferred(&e.Y)
+		return
+	}
+	if t, ok := unparen(e.Y).(*syntax.TupleExpr); ok && (e.Op == syntax.PERCENT || e.Op == syntax.IN || e.Op == syntax.NOT_IN) {
+		r.exprs(t.List) // nobody keeps the tuple
+	} else {
+		r.expr(&e.Y)
+	}
+	if name := r.guardOf(e); name != "" {
+		*p = guardCall(name, e.OpPos, e.X, e.Y)
 	}
 }
 

@@ -85,7 +85,7 @@ def make(n):
         for k in TABLE:
             for x in TABLE[k]:
                 n + len(e.raw.tags)
-        return [P.find(e.text), n, sorted(TABLE.keys()), config.get("x"), e.raw == e.raw]
+        return [P.search(e.text), n, sorted(TABLE.keys()), config.get("x"), e.raw == e.raw]
     return h
 
 on.message(P, make(7))
