@@ -13,9 +13,12 @@ type bounds struct {
 	width   int // digits of a width in string.format
 	parts   int // of a secret
 	list    int // elements that table.insert makes a list of
-	source  int // bytes of one file: compiling takes time with the square of the constants
+	source  int // bytes of one file
 	nesting int // of expressions and blocks: the compiler recurses
 	nodes   int // statements and expressions
+	// constants are the different texts, numbers and names of one function:
+	// the compiler looks for each among all before it.
+	constants int
 	// free tells that neither steps nor time are counted.
 	free bool
 	// registers and calls are those of one state.
@@ -24,11 +27,11 @@ type bounds struct {
 
 var guarded = &bounds{
 	text: 1 << 20, unpack: 4096, threads: 64, nested: 32, match: 200, width: 2, parts: 1000, list: maxIndex - 1,
-	source: 64 << 10, nesting: 150, nodes: 40_000, registers: 32 << 10, calls: 200,
+	source: 64 << 10, nesting: 150, nodes: 40_000, constants: 4000, registers: 32 << 10, calls: 200,
 }
 
 // unbounded leaves what the interpreter itself cannot do without.
 var unbounded = &bounds{
 	text: math.MaxInt, unpack: math.MaxInt, threads: math.MaxInt, nested: math.MaxInt, match: math.MaxInt, width: 9, parts: math.MaxInt, list: math.MaxInt,
-	source: math.MaxInt, nesting: math.MaxInt, nodes: math.MaxInt, free: true, registers: 64 << 20, calls: 1 << 20,
+	source: math.MaxInt, nesting: math.MaxInt, nodes: math.MaxInt, constants: math.MaxInt, free: true, registers: 64 << 20, calls: 1 << 20,
 }

@@ -31,6 +31,7 @@ func (r *rewriter) ident(e *ast.IdentExpr) {
 		r.fail(runtime.LoadError, e.Line(), "require can only be called", `write require("lib.name")`)
 		return
 	}
+	r.constant(e.Value, e)
 	r.uses = append(r.uses, use{e.Value, e.Line()})
 }
 

@@ -42,14 +42,16 @@ type rewriter struct {
 	requires []*requirement
 	scopes   []scope
 	captures []map[variable]bool // of the functions around, of each others' variables
-	before   []ast.Stmt          // what goes before the statement that is being rewritten
-	depth    int                 // functions around
-	last     string              // the last parameter of the innermost
-	nesting  int
-	nodes    int
-	assigned map[string]bool // globals that the file sets
-	uses     []use           // globals that it reads
-	lines    *liner          // counts the lines that are run, or nil
+	// constants are the texts, numbers and names of the function and of those around it.
+	constants []map[string]bool
+	before    []ast.Stmt // what goes before the statement that is being rewritten
+	depth     int        // functions around
+	last      string     // the last parameter of the innermost
+	nesting   int
+	nodes     int
+	assigned  map[string]bool // globals that the file sets
+	uses      []use           // globals that it reads
+	lines     *liner          // counts the lines that are run, or nil
 	// tops are the locals of the top level, by where they were made first.
 	tops map[string]runtime.Position
 }
@@ -88,6 +90,7 @@ func (r *rewriter) file(chunk []ast.Stmt) (out []ast.Stmt) {
 			r.errs = append(r.errs, e.err)
 		}
 	}()
+	r.constants = append(r.constants, map[string]bool{})
 	chunk = r.block(chunk)
 	r.checkNames()
 	guards := &ast.LocalAssignStmt{Names: []string{catName, tabName, keyName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}}
@@ -173,10 +176,22 @@ func (r *rewriter) enter(n ast.PositionHolder) {
 	}
 }
 
+// constant counts a constant of the function.
+func (r *rewriter) constant(text string, n ast.PositionHolder) {
+	set := r.constants[len(r.constants)-1]
+	if set[text] = true; len(set) > r.lang.bounds.constants {
+		panic(tooMuch{&runtime.Error{
+			Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: r.src.at(n.Line()),
+			Msg:  fmt.Sprintf("more than %d different texts, numbers and names in one function", r.lang.bounds.constants),
+			Hint: "split it into functions, or into files",
+		}})
+	}
+}
+
 // stmts rewrites a list of statements and returns what takes its place.
 func (r *rewriter) stmts(list []ast.Stmt) []ast.Stmt {
 	out := make([]ast.Stmt, 0, len(list))
-	for _, s := range list {
+	for i, s := range list {
 		r.enter(s)
 		if r.lines != nil {
 			out = append(out, r.lines.stmt(s)...)
@@ -188,6 +203,9 @@ func (r *rewriter) stmts(list []ast.Stmt) []ast.Stmt {
 			s = apart(a)
 		}
 		out = append(out, s)
+		if _, ok := s.(*ast.LabelStmt); ok && i+1 < len(list) && startsWithJump(list[i+1:]) {
+			out = append(out, pad(s.Line()))
+		}
 	}
 	return out
 }
@@ -211,10 +229,10 @@ func (r *rewriter) stmt(s ast.Stmt) {
 		s.Stmts = r.block(s.Stmts)
 	case *ast.WhileStmt:
 		r.expr(&s.Condition)
-		s.Stmts = r.block(s.Stmts)
+		s.Stmts = landing(r.block(s.Stmts))
 	case *ast.RepeatStmt:
 		r.push()
-		s.Stmts = r.stmts(s.Stmts)
+		s.Stmts = landing(r.stmts(s.Stmts))
 		until := r.lines.expr(s.Condition)
 		r.expr(&s.Condition)
 		s.Condition = until(s.Condition)
@@ -231,13 +249,13 @@ func (r *rewriter) stmt(s ast.Stmt) {
 		}
 		r.push()
 		r.local(s.Name)
-		s.Stmts = r.stmts(s.Stmts)
+		s.Stmts = landing(r.stmts(s.Stmts))
 		r.pop()
 	case *ast.GenericForStmt:
 		r.exprs(s.Exprs)
 		r.push()
 		r.local(s.Names...)
-		s.Stmts = r.stmts(s.Stmts)
+		s.Stmts = landing(r.stmts(s.Stmts))
 		r.pop()
 	case *ast.FuncDefStmt:
 		r.funcDef(s)
@@ -252,6 +270,7 @@ func (r *rewriter) assign(s *ast.AssignStmt) {
 		case *ast.IdentExpr:
 			if !r.touch(e.Value) {
 				r.assigned[e.Value] = true
+				r.constant(e.Value, e)
 			}
 			if i < len(s.Rhs) {
 				r.nameFunction(s.Rhs[i], e.Value, 0)
@@ -349,6 +368,7 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) int {
 	}
 	r.depth++
 	r.captures = append(r.captures, map[variable]bool{})
+	r.constants = append(r.constants, map[string]bool{})
 	r.push()
 	if method {
 		r.local("self")
@@ -363,6 +383,7 @@ func (r *rewriter) function(fn *ast.FunctionExpr, method bool) int {
 	r.last = outer
 	n := len(r.captures[r.depth])
 	r.captures = r.captures[:r.depth]
+	r.constants = r.constants[:len(r.constants)-1]
 	return n
 }
 
@@ -382,6 +403,10 @@ func (r *rewriter) expr(p *ast.Expr) {
 	switch e := (*p).(type) {
 	case *ast.IdentExpr:
 		r.ident(e)
+	case *ast.StringExpr:
+		r.constant(e.Value, e)
+	case *ast.NumberExpr:
+		r.constant("0"+e.Value, e)
 	case *ast.Comma3Expr:
 		if r.depth == 0 { // there the guards are
 			nothing := &ast.NilExpr{}
@@ -400,6 +425,7 @@ func (r *rewriter) expr(p *ast.Expr) {
 	case *ast.LogicalOpExpr:
 		r.expr(&e.Lhs)
 		r.expr(&e.Rhs)
+		*p = decide(e)
 	case *ast.RelationalOpExpr:
 		line := r.operator(e.Rhs, e.Operator, e.Line())
 		r.expr(&e.Lhs)
@@ -494,6 +520,7 @@ func (r *rewriter) attr(e *ast.AttrGetExpr) {
 	r.checkMember(e)
 	line := e.Key.Line()
 	if key, ok := e.Key.(*ast.StringExpr); ok && line > 0 {
+		r.constant(key.Value, key)
 		r.expr(&e.Object)
 		e.SetLine(key.Line())
 		return
@@ -530,6 +557,7 @@ func (r *rewriter) table(e *ast.TableExpr) {
 	for _, f := range e.Fields {
 		if f.Key != nil {
 			if key, ok := f.Key.(*ast.StringExpr); ok {
+				r.constant(key.Value, e)
 				r.nameFunction(f.Value, key.Value, 0)
 			} else {
 				r.expr(&f.Key)

@@ -50,8 +50,11 @@ func Show(e *runtime.Error, b *runtime.Bundle) *runtime.Error {
 	return e
 }
 
+// maxProblems bounds what is told of one bundle at a time.
+const maxProblems = 200
+
 // Sort puts problems in the order of file and line, those of the main file
-// first, with their source lines.
+// first, with their source lines. Those after the 200th are left out.
 func Sort(errs runtime.Errors, b *runtime.Bundle) runtime.Errors {
 	sort.SliceStable(errs, func(i, j int) bool {
 		x, y := errs[i].Pos, errs[j].Pos
@@ -60,6 +63,7 @@ func Sort(errs runtime.Errors, b *runtime.Bundle) runtime.Errors {
 		}
 		return x.Line < y.Line || x.Line == y.Line && x.Col < y.Col
 	})
+	errs = errs[:min(len(errs), maxProblems)]
 	for _, e := range errs {
 		e.SetLine(b.Files[e.Pos.Path])
 	}
