@@ -69,7 +69,7 @@ func (s *suite) load(ctx context.Context) error {
 	}
 	lang := s.r.tests[s.r.exts[filepath.Ext(s.file)]]
 	files := map[string][]byte{s.path: text}
-	lim := runtime.Limits{Steps: s.r.o.TestSteps, Deadline: s.r.o.TestLimit, Output: 1 << 20}
+	lim := runtime.Limits{Steps: s.r.o.TestSteps, Deadline: s.r.o.TestLimit, Output: 1 << 20, Source: 1 << 20}
 	for {
 		b := runtime.NewBundle(lang.Name(), s.path, maps.Clone(files), nil)
 		m, man, err := lang.Load(ctx, b, lim)

@@ -58,11 +58,16 @@ func (c *command) testCommand() *cobra.Command {
 	flags.Float64Var(&f.coverMin, "cover-min", 0, "fail if fewer than this percentage of lines run; implies --cover")
 	flags.StringVar(&f.coverOut, "cover-out", "", "write the counts to this file, in lcov's format; implies --cover")
 	flags.StringVar(&f.format, "format", "pretty", strings.Join(scripttest.Formats, ", "))
+	asJSON := flags.Bool("json", false, "print JSON, as --format json")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(scripttest.Formats, cobra.ShellCompDirectiveNoFileComp))
 	flags.BoolVar(&f.update, "update", false, "write snapshots instead of comparing with them")
 	flags.BoolVar(&f.bench, "bench", false, "repeat each test and measure")
 	flags.DurationVar(&f.benchTime, "bench-time", time.Second, "how long each test is repeated with --bench")
 	flags.DurationVar(&f.testLimit, "timeout", time.Minute, "the most time that one test may take")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *asJSON {
+			f.format = "json"
+		}
 		if err := f.check(cmd); err != nil {
 			return withCode(ExitUsage, err)
 		}
