@@ -53,9 +53,11 @@ func New(o Options) (*Checker, error) {
 	if o.Config == nil {
 		o.Config = config.Default()
 	}
-	c := &Checker{o: o, pool: runtime.NewLocal(o.Languages, runtime.LocalOptions{})}
+	limits := o.Config.Limits.Runtime()
+	limits.Deadline = 0 // loading has a deadline of its own
+	c := &Checker{o: o, pool: runtime.NewLocal(o.Languages, runtime.LocalOptions{Load: limits})}
 	if o.TestLibrary != nil && len(o.TestLanguages) > 0 {
-		c.testPool = runtime.NewLocal(o.TestLanguages, runtime.LocalOptions{})
+		c.testPool = runtime.NewLocal(o.TestLanguages, runtime.LocalOptions{Load: limits})
 	}
 	return c, nil
 }

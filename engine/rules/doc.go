@@ -15,6 +15,7 @@
 //	Set      the immutable index over all rules: Match, Explain, Webhook
 //	Loader   directories to Sets: Load, Watch, Current, versions by digest
 //	Report   per file: which version runs, and what is wrong with the newest
+//	Finding  what a rule can never do: Lint by itself, Unreachable beside others
 //
 // Which rules an event can concern is found through maps and one automaton
 // over literal texts, so that the cost of an event does not grow with rules

@@ -30,7 +30,7 @@ func (c *command) checkCommand() *cobra.Command {
 			"names, arguments, options, regexes, schedules, routes that two rules answer,\n" +
 			"methods of Slack's Web API, Block Kit over Slack's limits, rules that can never\n" +
 			"run, and the configuration. Handlers are not run; the top level of a script is,\n" +
-			"in the sandbox, because it registers the rules.\n\n" +
+			"because it registers the rules: it can do nothing else, and within the limits.\n\n" +
 			"A PATH is a script, a directory with all below it, or a configuration file. The\n" +
 			"default is the configuration and the rules directories that it names.\n\n" +
 			"Some problems are errors: such a script does not load, or fails when that line is\n" +
