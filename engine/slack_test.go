@@ -58,6 +58,8 @@ func (s *slack) serve(w http.ResponseWriter, r *http.Request) {
 		out["user_id"], out["bot_id"], out["team_id"], out["app_id"] = "UBOT", "BBOT", "T1", "A1"
 	case method == "bots.info":
 		out["bot"] = map[string]any{"id": "BBOT", "app_id": "A1", "user_id": "UBOT"}
+	case method == "conversations.open":
+		out["channel"] = map[string]any{"id": fmt.Sprint("D-", args["users"])}
 	case method == "conversations.info":
 		out["channel"] = map[string]any{"id": args["channel"], "name": "general"}
 	case strings.HasPrefix(method, "/response/"):

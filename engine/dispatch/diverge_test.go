@@ -72,7 +72,7 @@ func TestAReplayThatDivergesFromItsJournalFails(t *testing.T) {
 				s.kill()
 				s.end()
 				release()
-				s = w.start(func(o *dispatch.Options) {
+				w.start(func(o *dispatch.Options) {
 					o.Store.(*store).s.tamper.Store(new(func(e *event.Event) { e.Text = c.now }))
 				})
 				w.settled()
