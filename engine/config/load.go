@@ -207,6 +207,24 @@ func (c *Config) validate() runtime.Errors {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		bad("tls", "cert and key go together", "")
 	}
+	c.validateLimits(bad)
+	c.validateNames(bad)
+	for team := range c.Bots {
+		if _, ok := c.Teams[team]; !ok {
+			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))
+		}
+	}
+	for team, bot := range c.PrimaryBot {
+		if _, ok := c.Bots[team][bot]; !ok {
+			bad("primary_bot."+team, fmt.Sprintf("no bot %q in that team", bot), hintFor(bot, keysOf(c.Bots[team])))
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Pos.Path < out[j].Pos.Path })
+	return out
+}
+
+// validateLimits checks numbers, sizes and durations.
+func (c *Config) validateLimits(bad func(key, msg, hint string)) {
 	for key, n := range map[string]int64{
 		"limits.steps": int64(c.Limits.Steps), "limits.deadline": int64(c.Limits.Deadline), "limits.memory": int64(c.Limits.Memory),
 		"limits.effects": int64(c.Limits.Effects), "limits.run": int64(c.Limits.Run), "limits.output": int64(c.Limits.Output),
@@ -223,19 +241,6 @@ func (c *Config) validate() runtime.Errors {
 	if c.Limits.Answer > 2900*1e6 {
 		bad("limits.answer", fmt.Sprintf("want at most 2.9s (got %s): Slack waits 3 s", c.Limits.Answer), "")
 	}
-	c.validateNames(bad)
-	for team := range c.Bots {
-		if _, ok := c.Teams[team]; !ok {
-			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))
-		}
-	}
-	for team, bot := range c.PrimaryBot {
-		if _, ok := c.Bots[team][bot]; !ok {
-			bad("primary_bot."+team, fmt.Sprintf("no bot %q in that team", bot), hintFor(bot, keysOf(c.Bots[team])))
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Pos.Path < out[j].Pos.Path })
-	return out
 }
 
 var (
