@@ -14,9 +14,7 @@ type Use struct {
 	Method string
 	// AsUser tells that the user token is used; Maybe that only running could tell.
 	AsUser, Maybe bool
-	// Email tells that a person is looked up by address; Parse that names in
-	// texts are looked up.
-	Pos runtime.Position
+	Pos           runtime.Position
 	// Parse are the kinds of names in texts that are looked up: users, channels.
 	Parse []string
 }

@@ -96,7 +96,7 @@ func bodyType(body []byte) string {
 	switch text := bytes.TrimSpace(body); {
 	case json.Valid(text) && len(text) > 0 && (text[0] == '{' || text[0] == '['):
 		return "application/json"
-	case bytes.IndexByte(text, '=') > 0 && bytes.IndexAny(text, " \n{") < 0:
+	case bytes.IndexByte(text, '=') > 0 && !bytes.ContainsAny(text, " \n{"):
 		return payload.FormType
 	}
 	return "text/plain; charset=utf-8"
