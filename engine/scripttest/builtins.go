@@ -226,7 +226,7 @@ func stateBuiltins() []*runtime.Builtin {
 	}
 }
 
-func expectation1(name, doc string, f expectation, example string, params ...runtime.Param) *runtime.Builtin {
+func expectationMethod(name, doc string, f expectation, example string, params ...runtime.Param) *runtime.Builtin {
 	return &runtime.Builtin{
 		Name: "t.expect." + name, Doc: doc, Params: params, Result: "the expectation, so that more can be said", Purity: runtime.Ambient,
 		Examples: []runtime.Example{{Star: example}}, Fn: expecting(f),
@@ -237,26 +237,26 @@ func expectBuiltins() []*runtime.Builtin {
 	times := key("times", runtime.TInt, "Exactly so often; by default at least once.")
 	more := rest("Arguments that it has, as Slack spells them; others do not matter.")
 	return []*runtime.Builtin{
-		expectation1("replied", "A reply was sent: respond, reply, post to where the event came from, or returned text.", replied, `t.expect(run).replied("hello")`,
+		expectationMethod("replied", "A reply was sent: respond, reply, post to where the event came from, or returned text.", replied, `t.expect(run).replied("hello")`,
 			opt("text", runtime.TAny, "Its text."), times, more),
-		expectation1("called", "A method of Slack was called.", called, `t.expect(run).called("chat.postMessage", channel = "#deploys")`,
+		expectationMethod("called", "A method of Slack was called.", called, `t.expect(run).called("chat.postMessage", channel = "#deploys")`,
 			arg("method", runtime.TString, "The method; * stands for anything."), times, more),
-		expectation1("reacted", "An emoji was added.", reacted, `t.expect(run).reacted("eyes")`,
+		expectationMethod("reacted", "An emoji was added.", reacted, `t.expect(run).reacted("eyes")`,
 			opt("emoji", runtime.TString, "The emoji, with or without colons."), times, more),
-		expectation1("opened", "A modal was opened, or answered.", opened, `t.expect(run).opened("incident")`,
+		expectationMethod("opened", "A modal was opened, or answered.", opened, `t.expect(run).opened("incident")`,
 			opt("callback_id", runtime.TAny, "The view."), key("title", runtime.TAny, "Its title."), times, more),
-		expectation1("answered", "The sender of the event was answered: command, view, options, webhook.", answered, `t.expect(run).answered("on it")`,
+		expectationMethod("answered", "The sender of the event was answered: command, view, options, webhook.", answered, `t.expect(run).answered("on it")`,
 			opt("value", runtime.TAny, "The text; the values or texts of options; the data of a JSON answer."),
 			key("status", runtime.TInt, "The status, of a webhook."), key("text", runtime.TAny, "The body."), key("json", runtime.TAny, "The body as data."),
 			key("headers", runtime.TDict, "Headers, by lower-case name."), key("errors", runtime.TDict, "The errors that a modal shows, by block_id."),
 			key("action", runtime.TString, "The response_action of a modal: errors, update, push, clear.")),
-		expectation1("waiting", "A rule waits for somebody.", waiting, `t.expect(run).waiting("Sure?")`,
+		expectationMethod("waiting", "A rule waits for somebody.", waiting, `t.expect(run).waiting("Sure?")`,
 			opt("text", runtime.TAny, "What it asks."), times, more),
-		expectation1("done", "A rule ran, and all that ran have ended well.", done, `t.expect(run).done()`),
-		expectation1("failed", "A rule failed. A run that fails without this fails the test.", failed, `t.expect(run).failed("no such app")`,
+		expectationMethod("done", "A rule ran, and all that ran have ended well.", done, `t.expect(run).done()`),
+		expectationMethod("failed", "A rule failed. A run that fails without this fails the test.", failed, `t.expect(run).failed("no such app")`,
 			opt("error", runtime.TAny, "A part of the error, or t.like(…).")),
-		expectation1("ignored", "No rule ran.", ignored, `t.expect(run).ignored()`),
-		expectation1("no_calls", "Nothing was asked of Slack or of anybody else; look-ups do not count.", noCalls, `t.expect(run).no_calls()`,
+		expectationMethod("ignored", "No rule ran.", ignored, `t.expect(run).ignored()`),
+		expectationMethod("no_calls", "Nothing was asked of Slack or of anybody else; look-ups do not count.", noCalls, `t.expect(run).no_calls()`,
 			opt("method", runtime.TString, "Only this method was not called; * stands for anything.")),
 	}
 }

@@ -30,8 +30,7 @@ type ReportOptions struct {
 	Colour bool
 }
 
-// NewReporter returns the reporter of a format: one of Formats. The zero
-// result for an unknown one is nil.
+// NewReporter returns the reporter of a format: one of Formats, else nil.
 func NewReporter(format string, w io.Writer, o ReportOptions) Reporter {
 	switch format {
 	case "pretty", "":
@@ -370,12 +369,12 @@ func (g *github) Test(t *Test) {
 	g.pretty.Test(t)
 	for _, f := range t.Failures {
 		file, line, col := f.Error.Pos.Path, max(f.Error.Pos.Line, 1), max(f.Error.Pos.Col, 1)
-		fmt.Fprintf(g.w, "::error file=%s,line=%d,col=%d,title=%s::%s\n", property(file), line, col, property(t.Name), message1(f.Error.Msg+"\n"+f.Error.Hint+"\n"+f.Diff))
+		fmt.Fprintf(g.w, "::error file=%s,line=%d,col=%d,title=%s::%s\n", property(file), line, col, property(t.Name), annotation(f.Error.Msg+"\n"+f.Error.Hint+"\n"+f.Diff))
 	}
 }
 
-// message1 and property escape as workflow commands want it.
-func message1(s string) string {
+// annotation and property escape as workflow commands want it.
+func annotation(s string) string {
 	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(strings.TrimSpace(s))
 }
 

@@ -135,20 +135,19 @@ func (r *recorder) stamp() string {
 // message is what Slack makes of the arguments of a post.
 func (r *recorder) message(args *runtime.Dict, ts string) payload.Object {
 	m := payload.Object{
-		"type": "message", "subtype": "bot_message", "user": botUser, "bot_id": botID, "app_id": appID, "team": teamID, "text": args.Text("text"), "ts": ts,
+		"type": "message", "user": botUser, "bot_id": botID, "app_id": appID, "team": teamID, "text": args.Text("text"), "ts": ts,
 	}
-	delete(m, "subtype")
 	for _, k := range []string{"blocks", "attachments", "thread_ts", "metadata"} {
 		if v, ok := args.Get(k); ok && v != nil {
 			m[k] = toGo(v)
 		}
 	}
-	name(m, r.w)
+	identify(m, r.w)
 	return m
 }
 
-// name gives blocks and elements the ids that Slack gives those without.
-func name(o payload.Object, w *world) {
+// identify gives blocks and elements the ids that Slack gives those without.
+func identify(o payload.Object, w *world) {
 	blocks := payload.Blocks(o)
 	for _, b := range blocks {
 		if s, _ := b["block_id"].(string); s == "" {
@@ -270,6 +269,6 @@ func (r *recorder) view(body payload.Object) payload.Object {
 		out["id"] = "V" + r.w.random(10)
 	}
 	out["root_view_id"] = out["id"]
-	name(out, r.w)
+	identify(out, r.w)
 	return out
 }

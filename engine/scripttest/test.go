@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -100,12 +101,8 @@ func (s *suite) place(p string) string {
 	if p == s.path && p != "" {
 		return s.file
 	}
-	s.r.mu.Lock()
-	defer s.r.mu.Unlock()
-	for _, at := range []string{s.root + "/" + p} {
-		if p != "" && !strings.HasPrefix(p, "@") && isFile(at) {
-			return strings.TrimPrefix(at, "./")
-		}
+	if at := filepath.Join(s.root, filepath.FromSlash(p)); p != "" && !strings.HasPrefix(p, "@") && isFile(at) {
+		return at
 	}
 	return p
 }
@@ -254,12 +251,12 @@ func (t *Test) once(ctx context.Context) {
 	t.Failures = w.failed
 	switch {
 	case reply.Status == runtime.Suspended:
-		t.add(w, failf("the test ended in the middle of an effect"))
+		t.add(failf("the test ended in the middle of an effect"))
 	case reply.Err != nil:
-		t.add(w, w.failureOf(reply.Err))
+		t.add(w.failureOf(reply.Err))
 	default:
 		for _, f := range w.leftovers() {
-			t.add(w, f)
+			t.add(f)
 		}
 	}
 	for _, f := range t.Failures {
@@ -267,7 +264,7 @@ func (t *Test) once(ctx context.Context) {
 	}
 }
 
-func (t *Test) add(_ *world, f *Failure) { t.Failures = append(t.Failures, f) }
+func (t *Test) add(f *Failure) { t.Failures = append(t.Failures, f) }
 
 // failureOf finds the details of the error that a script ended with.
 func (w *world) failureOf(err *runtime.Error) *Failure {
