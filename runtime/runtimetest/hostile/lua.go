@@ -128,6 +128,7 @@ var luaRows = []row{
 
 // luaFiles are whole files that must not load, or load within bounds.
 var luaFiles = []row{
+	{"pattern of repeats", "", "#load\non.message(\"(.*){1,1000}b\", function() return 1 end)"},
 	{"brackets", "", "#load\n" + "x = " + strings.Repeat("(", 20000)},
 	{"closed brackets", "", "#load\n" + "x = " + strings.Repeat("(", 20000) + "1" + strings.Repeat(")", 20000)},
 	{"unary", "", "#load\n" + "x = " + strings.Repeat("- ", 30000) + "1"},

@@ -264,6 +264,7 @@ var starRows = []row{
 	{"deep dicts at load", "steps", "#load\nd = {}\nfor i in range(300000): d = {1: d}"},
 	{"defaults at load", "memory", "#load\ndef f(a = \"x\" * (1 << 29)): pass"},
 	{"rules without end", "steps|memory|more than", "#load\nwhile True: on.message(\".\", lambda e: 1)"},
+	{"pattern of repeats", "", "#load\non.message(\"(.*){1,1000}b\", lambda e: 1)\non.message(\"[\\\\pL\\\\pN]{1,1000}b\", lambda e: 1)"},
 	{"output at load", "output", "#load\nwhile True: print(\"x\")"},
 	{"load of oneself", "cycle|not a .star file", "#load\nload(\"a.star\", \"x\")"},
 	{"load of guards", "is not a name", "#load\nload(\"b.star\", x = \"$+\")"},
