@@ -100,7 +100,7 @@ func TestBlameIsExactAmongRunsWrittenAhead(t *testing.T) {
 					t.Skip("the race detector's own memory blurs the limit")
 				}
 				t.Parallel()
-				p := newPool(t, worker.Options{Workers: 1, Burst: -1, Limits: runtime.Limits{Deadline: time.Second}})
+				p := newPool(t, worker.Options{Workers: 1, Burst: -1, Limits: runtime.Limits{Deadline: 3 * time.Second}})
 				d := load(t, p, "x")
 				warm(t, p, d)
 				cmds := echoes(16)
@@ -130,7 +130,7 @@ func TestRunsWrittenBehindALongOneDoNotWaitForIt(t *testing.T) {
 	d := load(t, p, "x")
 	warm(t, p, d)
 	cmds := echoes(12)
-	cmds[3] = "soft" // until its deadline
+	cmds[3] = "spin" // until its deadline
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	first := p.Queue(t.Context(), call(d, long, "sleep 8ms"))
@@ -159,6 +159,29 @@ func TestRunsWrittenBehindALongOneDoNotWaitForIt(t *testing.T) {
 	cancel()
 	if _, err := waits[3](); err == nil {
 		t.Error("the long one ended")
+	}
+}
+
+// A worker that is sent a script first may take long over that. The run that
+// the script is for stays where it is.
+func TestLongPreloadsKeepTheirRun(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 1, Burst: -1, Modules: 1, Limits: runtime.Limits{Deadline: 5 * time.Second}})
+	slow := loadAs(t, p, "slow.test", "run sleep 30ms")
+	other := loadAs(t, p, "other.test", "x")
+	for i := range 4 {
+		waits := []func() (*runtime.Reply, error){
+			p.Queue(t.Context(), call(slow, short, fmt.Sprint("echo ", i))),
+			p.Queue(t.Context(), call(other, short, fmt.Sprint("echo ", i))),
+		}
+		for _, wait := range waits {
+			if r, err := wait(); err != nil || r.Return != fmt.Sprint(i) {
+				t.Fatalf("%+v, %v", r, err)
+			}
+		}
+	}
+	if s := p.Stats(); s.TakenBack != 0 || s.Waiting != 0 {
+		t.Errorf("got %+v", s)
 	}
 }
 
@@ -253,7 +276,9 @@ func TestKillsFromOutside(t *testing.T) {
 	if goruntime.GOOS != "linux" {
 		t.Skip("finds the workers in /proc")
 	}
-	p := newPool(t, worker.Options{Workers: 2, Limits: runtime.Limits{Deadline: 10 * time.Second}})
+	// Long passes would be a matter for few workers, and those who are killed
+	// could not be told from those who wait.
+	p := newPool(t, worker.Options{Workers: 2, Slow: -1, Limits: runtime.Limits{Deadline: 10 * time.Second}})
 	d := load(t, p, "x")
 	warm(t, p, d)
 	stop := make(chan struct{})

@@ -123,16 +123,17 @@ func (s sock) Write(b []byte) (int, error) {
 
 // child is the state of a worker process; one goroutine uses it, but for out.
 type child struct {
-	sock    sock
-	in      *frameReader
-	exec    *runtime.Executor
-	space   space
-	track   *track
-	slow    bool
-	request uint64 // the number of the request that was read last
-	skip    uint64 // requests up to here are not wanted any more
-	sample  [1]metrics.Sample
-	heap    int64 // when it was measured last
+	sock     sock
+	in       *frameReader
+	exec     *runtime.Executor
+	space    space
+	track    *track
+	slow     bool
+	patience patience
+	request  uint64 // the number of the request that was read last
+	skip     span   // requests that are not wanted any more
+	sample   [1]metrics.Sample
+	heap     int64 // when it was measured last
 
 	mu      sync.Mutex // over out and failed: the flusher's timer has its own goroutine
 	out     []byte     // answers that are not sent
@@ -166,7 +167,7 @@ func (c *child) loop() error {
 		switch typ {
 		case frameRun, frameLoad, framePreload:
 			c.request++
-			if c.request <= c.skip {
+			if c.skip.has(c.request) {
 				break
 			}
 			if err := c.serve(typ, payload); err != nil {
@@ -180,7 +181,9 @@ func (c *child) loop() error {
 			c.slow = true
 			giveWay()
 		case frameCancel:
+			c.request++
 			c.cancel(payload)
+			c.confirm()
 		default:
 			return fmt.Errorf("%w: type %q", errFrame, typ)
 		}
@@ -230,9 +233,27 @@ func (c *child) serve(typ byte, payload []byte) error {
 	return nil
 }
 
+// clock is the context of a pass; the deadline of a slow script's is wall time.
+func (c *child) clock(deadline time.Duration, began time.Time, patient bool) *passClock {
+	p := &c.patience
+	if !patient {
+		p = nil
+	}
+	return startClock(deadline+afterOwn, p, began)
+}
+
+// confirm answers a cancel: whatever it took back was skipped, or is answered.
+func (c *child) confirm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.start = len(c.out)
+	c.begin(frameLoaded)
+	endFrame(c.out[c.start:], 0)
+}
+
 func (c *child) cancel(payload []byte) {
-	if upTo, n := binary.Uvarint(payload); n > 0 {
-		c.skip = max(c.skip, upTo)
+	if s, err := decodeCancel(payload); err == nil {
+		c.skip = s
 	}
 }
 
@@ -291,8 +312,8 @@ func (c *child) run(payload []byte, began time.Time) func() {
 	}
 	c.space.tighten(call.Limits.Memory)
 	defer c.space.loosen()
-	ctx, cancel := withDeadline(call.Limits.Deadline+afterOwn, !c.slow)
-	defer cancel()
+	ctx := c.clock(call.Limits.Deadline, began, !c.slow)
+	defer ctx.stop()
 	reply, err := c.exec.Run(ctx, call)
 	switch {
 	case err != nil:
@@ -326,8 +347,8 @@ func (c *child) load(typ byte, payload []byte) func() {
 	}
 	c.space.tighten(lim.Memory)
 	defer c.space.loosen()
-	ctx, cancel := withDeadline(lim.Deadline+afterOwn, !c.slow)
-	defer cancel()
+	ctx := c.clock(lim.Deadline, time.Now(), true)
+	defer ctx.stop()
 	man, err := c.loadModule(ctx, bundle, lim)
 	return func() {
 		var errs runtime.Errors

@@ -176,7 +176,8 @@ func (p *Pool) onStall() {
 }
 
 // freeFollowers takes back what was written behind passes that take long. It
-// returns how many workers these hold.
+// returns how many workers these hold: those that are given no processor do
+// not count, because another worker would be given none either.
 func (p *Pool) freeFollowers() (batches []batch, held int) {
 	since := time.Now().Add(-stallAfter)
 	for w := range p.all {
@@ -187,10 +188,10 @@ func (p *Pool) freeFollowers() (batches []batch, held int) {
 		if !began.Before(since) {
 			continue
 		}
-		if w.crew == &p.main {
+		if w.crew == &p.main && w.patience.worked(stallAfter/4) {
 			held++
 		}
-		if next := at + 1; next < len(w.flights) && !w.flights[next].t.load {
+		if next := at + 1; next < len(w.flights) && w.flights[next].follows {
 			batches = append(batches, p.takeBack(w, next))
 			w.patience.begin()
 		}
@@ -236,7 +237,7 @@ func (p *Pool) onShrink() {
 	if p.closed {
 		return
 	}
-	if _, held := p.heldUp(); held < p.extra {
+	if held := p.heldUp(); held < p.extra {
 		p.extra = max(held, p.extra/2)
 	}
 	for p.tooMany(&p.main) && len(p.main.idle) > 0 {
@@ -253,17 +254,16 @@ func (p *Pool) onShrink() {
 	}
 }
 
-// heldUp counts the workers that are busy, and those whose pass takes long.
-func (p *Pool) heldUp() (busyNow, held int) {
+// heldUp counts the workers whose pass takes long.
+func (p *Pool) heldUp() (held int) {
 	since := time.Now().Add(-stallAfter)
 	for w := range p.all {
 		if w.state != busy || w.crew != &p.main || len(w.flights) == 0 {
 			continue
 		}
-		busyNow++
-		if _, began := w.current(); began.Before(since) {
+		if _, began := w.current(); began.Before(since) && w.patience.worked(stallAfter/4) {
 			held++
 		}
 	}
-	return busyNow, held
+	return held
 }

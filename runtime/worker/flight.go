@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,13 +19,15 @@ type flight struct {
 	preload bool
 	// follows: it was written behind another run, and waits in the worker.
 	follows bool
+	// cancel: it takes others back. Its task is nobody's.
+	cancel bool
 }
 
 // batch is what is to be written to a worker, once Pool.mu is released.
 type batch struct {
 	w       *worker
 	slow    bool // give way to other processes from now on
-	cancel  uint64
+	cancel  span
 	forget  []runtime.Digest
 	preload *task
 	tasks   []*task
@@ -35,19 +38,16 @@ type batch struct {
 func send(batches []batch) {
 	for i := range batches {
 		b := &batches[i]
-		if len(b.tasks) == 1 && b.preload == nil && b.forget == nil && b.cancel == 0 && !b.slow {
+		if len(b.tasks) == 1 && b.preload == nil && b.forget == nil && b.cancel.to == 0 && !b.slow {
 			b.w.write(b.tasks[0].frame)
 			continue
 		}
-		size := 64
-		for _, t := range b.tasks {
-			size += len(t.frame)
-		}
-		buf := make([]byte, 0, size)
+		room := batchBuffers.Get().(*[]byte)
+		buf := (*room)[:0]
 		if b.slow {
 			buf = appendSlow(buf)
 		}
-		if b.cancel > 0 {
+		if b.cancel.to > 0 {
 			buf = appendCancel(buf, b.cancel)
 		}
 		for _, d := range b.forget {
@@ -60,8 +60,15 @@ func send(batches []batch) {
 			buf = append(buf, t.frame...)
 		}
 		b.w.write(buf)
+		if cap(buf) <= 2*bytesAhead {
+			*room = buf
+			batchBuffers.Put(room)
+		}
 	}
 }
+
+// batchBuffers are kept from one batch to the next: write keeps none.
+var batchBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &b }}
 
 // write does not block: it may be called by the reader of another worker,
 // which must not wait until this one is killed for not reading. What the
@@ -148,16 +155,22 @@ func (w *worker) current() (at int, since time.Time) {
 
 // takeBack takes the flights from index i on away from w: they go to the head
 // of their queue. Passes have no effects of their own, so it does no harm if w
-// has begun one of them; its answer is dropped. p.mu is held.
+// has begun one of them; its answer is dropped. But w gets nothing else before
+// it has confirmed, so that nobody waits behind, or is blamed for, a pass that
+// was taken back. p.mu is held.
 func (p *Pool) takeBack(w *worker, i int) batch {
 	for j := len(w.flights) - 1; j >= i; j-- {
 		p.land(w.flights[j])
 		p.requeue(w.flights[j].t)
 		p.stats.TakenBack++
 	}
+	from := w.flights[i].number - 1
 	w.flights = w.flights[:i]
 	w.cancelled = w.requests
-	return batch{w: w, cancel: w.cancelled}
+	w.requests++
+	nobody := &task{script: w.flights[0].t.script, settled: true, limits: runtime.Limits{Deadline: confirmWithin}, call: &runtime.Call{}}
+	w.flights = append(w.flights, flight{t: nobody, number: w.requests, cancel: true})
+	return batch{w: w, cancel: span{from, w.cancelled}}
 }
 
 // heard is an answer as it came, decoded.
@@ -246,10 +259,11 @@ func (p *Pool) retireOrRest(w *worker) {
 // deliver puts an answer where it belongs. p.mu is held.
 func (p *Pool) deliver(w *worker, f flight, a answer) {
 	t := f.t
-	if !f.preload {
+	if !f.preload && !f.cancel {
 		w.served++
 	}
 	switch {
+	case f.cancel:
 	case f.preload && a.errs != nil:
 		t.loadErrs = a.errs
 	case f.preload && a.refused != "":
@@ -293,6 +307,8 @@ func (p *Pool) keep(w *worker, t *task, m *runtime.Manifest) {
 func (f flight) check(typ byte, a *answer) error {
 	ok := typ == frameRefused
 	switch {
+	case f.cancel:
+		ok = typ == frameLoaded
 	case f.preload:
 		ok = ok || typ == frameLoaded || typ == frameErrors
 	case f.t.load:

@@ -11,9 +11,9 @@ import (
 )
 
 // A frame is the length of its payload (4 bytes, little endian), a type byte
-// and the payload. Every frame of the server but hello, forget, slow and cancel
-// is a request and has exactly one answer, in order, that carries its number;
-// but requests that cancel names need not have one.
+// and the payload. Every frame of the server but hello, forget and slow is a
+// request and has exactly one answer, in order, that carries its number; but
+// requests that a cancel takes back need not have one.
 const (
 	frameHello   byte = 'H' // hello: answered by frameReady
 	frameLoad    byte = 'L' // limits, bundle: answered by frameManifest, frameErrors or frameRefused
@@ -21,7 +21,7 @@ const (
 	frameRun     byte = 'R' // call: answered by frameReply or frameRefused
 	frameForget  byte = 'F' // digest: no answer
 	frameSlow    byte = 'N' // nothing: give way to other processes from now on
-	frameCancel  byte = 'C' // number: skip the requests up to it that have not begun
+	frameCancel  byte = 'C' // two numbers: skip the requests after the first up to the second. Answered by frameLoaded
 
 	frameReady    byte = 'r'
 	frameManifest byte = 'm'
@@ -203,9 +203,21 @@ func appendForget(b []byte, d runtime.Digest) []byte {
 
 func appendSlow(b []byte) []byte { return endFrame(beginFrame(b, frameSlow), len(b)) }
 
-func appendCancel(b []byte, upTo uint64) []byte {
+// span is a range of requests: those after from, up to to.
+type span struct{ from, to uint64 }
+
+func (s span) has(number uint64) bool { return number > s.from && number <= s.to }
+
+func appendCancel(b []byte, s span) []byte {
 	start := len(b)
-	return endFrame(binary.AppendUvarint(beginFrame(b, frameCancel), upTo), start)
+	b = binary.AppendUvarint(beginFrame(b, frameCancel), s.from)
+	return endFrame(binary.AppendUvarint(b, s.to), start)
+}
+
+func decodeCancel(payload []byte) (span, error) {
+	d := runtime.NewDecoder(payload)
+	s := span{from: d.Uvarint(), to: d.Uvarint()}
+	return s, d.Finish()
 }
 
 // answer is what a worker says to one request.

@@ -139,7 +139,7 @@ func TestAnswersAreBounded(t *testing.T) {
 func TestGoodPassesAmongHostileOnes(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Limits: runtime.Limits{Deadline: 150 * time.Millisecond}})
-	d := load(t, p, "x")
+	d, innocent := loadAs(t, p, "hostile.test", "x"), loadAs(t, p, "good.test", "x")
 	stop := make(chan struct{})
 	var hostile sync.WaitGroup
 	var ended atomic.Int64
@@ -171,7 +171,7 @@ func TestGoodPassesAmongHostileOnes(t *testing.T) {
 		good.Go(func() {
 			start := time.Now()
 			want := fmt.Sprint(i)
-			r, err := p.Run(context.Background(), &runtime.Call{Script: d, Input: []byte("echo " + want)})
+			r, err := p.Run(context.Background(), &runtime.Call{Script: innocent, Input: []byte("echo " + want)})
 			if err != nil || r.Status != runtime.Done || r.Return != want {
 				t.Errorf("good pass %d: %+v, %v", i, r, err)
 			}

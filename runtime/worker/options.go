@@ -118,6 +118,9 @@ const (
 	// maxIdleDeaths is how many workers may die unused, one after the other,
 	// before starting them is put off like starts that fail.
 	maxIdleDeaths = 5
+	// confirmWithin is how long a worker may take, after a long pass, to confirm
+	// that runs were taken back.
+	confirmWithin = 50 * time.Millisecond
 	// cancelGrace is what is left to a pass whose caller has gone.
 	cancelGrace = 10 * time.Millisecond
 	// loadsAhead and bytesAhead bound the loads written to one worker at once.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type patience struct {
 	used    time.Duration
 	known   bool
 	renewed int
+	at      time.Time // of the sample, where it is kept for several passes
 }
 
 const (
@@ -33,6 +35,13 @@ func (p *patience) begin() {
 	p.renewed = 0
 }
 
+// worked reports whether the pass has used that much processor time; where
+// that is not known, it has.
+func (p *patience) worked(least time.Duration) bool {
+	now, ok := processorTime(p.pid)
+	return !ok || !p.known || now-p.used >= least
+}
+
 // renew reports whether a pass whose deadline has come may go on.
 func (p *patience) renew(deadline time.Duration) bool {
 	if !p.known || p.renewed == maxRenewals {
@@ -46,25 +55,93 @@ func (p *patience) renew(deadline time.Duration) bool {
 	return true
 }
 
-// withDeadline returns a context that ends with DeadlineExceeded as its cause;
-// unless it is patient, when the time has passed, whatever the pass has had of it.
-func withDeadline(d time.Duration, patient bool) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	p := &patience{}
-	if patient {
-		p.begin()
-	}
-	var t *time.Timer
-	t = stopped(func() {
-		if p.renew(d) {
-			t.Reset(d)
-			return
+// passClock is the context of a pass: it ends at the deadline, with patience
+// unless the script is slow. Interpreters ask it now and then, so it looks at
+// the time when it is asked and needs no timer, which would cost each pass more
+// than all the rest of its context. Who waits for its end gets one.
+type passClock struct {
+	mu       sync.Mutex
+	began    time.Time
+	left     time.Duration // from began
+	limit    time.Duration
+	patience *patience // nil: none
+	err      error
+	done     chan struct{} // made when it is asked for
+	timer    *time.Timer
+}
+
+// resample is how old the account of a pass may be when it begins: others have
+// been made since, so it may seem to have used that much more than it has.
+const resample = 5 * time.Millisecond
+
+// startClock begins a pass that may take d; stop ends it.
+func startClock(d time.Duration, p *patience, now time.Time) *passClock {
+	if p != nil {
+		if p.renewed = 0; now.Sub(p.at) > resample {
+			p.begin()
+			p.at = now
 		}
-		cancel(context.DeadlineExceeded)
-	})
-	t.Reset(d)
-	return ctx, func() {
-		t.Stop()
-		cancel(nil)
+	}
+	return &passClock{began: now, left: d, limit: d, patience: p}
+}
+
+// Deadline implements context.Context: patience may put it off.
+func (*passClock) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value implements context.Context.
+func (*passClock) Value(any) any { return nil }
+
+// Err implements context.Context: context.DeadlineExceeded after the deadline.
+func (c *passClock) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.err == nil && time.Since(c.began) >= c.left {
+		if c.patience != nil && c.patience.renew(c.limit) {
+			c.left += c.limit
+			continue
+		}
+		c.end(context.DeadlineExceeded)
+	}
+	return c.err
+}
+
+// Done implements context.Context.
+func (c *passClock) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+			return c.done
+		}
+		c.timer = time.AfterFunc(time.Until(c.began.Add(c.left)), c.onTime)
+	}
+	return c.done
+}
+
+func (c *passClock) onTime() {
+	if c.Err() == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.timer.Reset(time.Until(c.began.Add(c.left)))
+	}
+}
+
+// stop ends the pass, as cancelled if it has not ended.
+func (c *passClock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(context.Canceled)
+}
+
+func (c *passClock) end(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	if c.done != nil {
+		close(c.done)
+		c.timer.Stop()
 	}
 }

@@ -302,7 +302,7 @@ func (w *worker) onTime() {
 	case w.state == starting:
 		w.fault = fmt.Errorf("it was not ready within %v", readyWithin)
 		p.condemn(w, endNotReady)
-	case w.flights[at].t.dropped:
+	case w.flights[at].t.dropped, w.flights[at].cancel:
 		p.condemn(w, endAbandoned)
 	default:
 		p.condemn(w, endDeadline)
@@ -336,7 +336,7 @@ func (w *worker) timeLeft() bool {
 		return true
 	}
 	// A slow script has shown what it does: its deadline is wall time.
-	if t.dropped || w.slow || !w.patience.renew(t.limits.Deadline) {
+	if t.dropped || w.slow && !w.flights[at].preload || !w.patience.renew(t.limits.Deadline) {
 		return false
 	}
 	w.setEnd(w.headEnds.Add(t.limits.Deadline))

@@ -25,15 +25,19 @@ func newScript(b *runtime.Bundle, m *runtime.Manifest) *script {
 	return s
 }
 
-// learn adapts what a pass of a function is expected to take: at once to a
-// longer one, slowly to shorter ones.
+// learn adapts what a pass of a function is expected to take: fast to a longer
+// one, slowly to shorter ones. A pass of several milliseconds is enough to end
+// the writing ahead for a while; one that merely lost its processor is not.
 func (s *script) learn(fn int, took time.Duration) {
 	usual, known := s.usually[fn]
-	if !known || took > usual {
+	switch {
+	case !known:
 		s.usually[fn] = took
-		return
+	case took > usual:
+		s.usually[fn] = usual + (took-usual)/4
+	default:
+		s.usually[fn] = usual - (usual-took)/8
 	}
-	s.usually[fn] = usual - (usual-took)/8
 }
 
 func (s *script) collect(v runtime.Value) {
