@@ -11,7 +11,8 @@ type Analyzer interface {
 
 // Analysis is what can be known of one file without running it.
 type Analysis struct {
-	// Problems are in the order of the text. Those of kind LintError do not
+	// Problems are in the order of the text. A RunError is what fails whenever
+	// it is reached: a wrong argument of a call. Those of kind LintError do not
 	// keep a script from running; all others do.
 	Problems []*Error
 	// Calls are the uses of built-ins by name, in the order of the text. A
