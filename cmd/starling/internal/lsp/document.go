@@ -21,6 +21,7 @@ type document struct {
 	text    string
 	lines   []int // where each line begins, in bytes
 	tokens  []lex.Token
+	pair    []int // of each bracket the token of its other half; see pairs
 }
 
 func newDocument(uri string, version int32, text string) *document {
@@ -32,7 +33,31 @@ func newDocument(uri string, version int32, text string) *document {
 		}
 	}
 	d.tokens = lex.For(d.name(), text)
+	d.pair = pairs(text, d.tokens)
 	return d
+}
+
+// pairs matches brackets, whatever their kinds: an opening one that nothing
+// closes has the last token, a closing one that nothing opens the first.
+func pairs(text string, tokens []lex.Token) []int {
+	out := make([]int, len(tokens))
+	var open []int
+	for i, t := range tokens {
+		if t.Kind != lex.Op {
+			continue
+		}
+		switch t.Text(text) {
+		case "(", "[", "{":
+			open = append(open, i)
+			out[i] = len(tokens) - 1
+		case ")", "]", "}":
+			if n := len(open); n > 0 {
+				out[i], out[open[n-1]] = open[n-1], i
+				open = open[:n-1]
+			}
+		}
+	}
+	return out
 }
 
 // name is what tells the language of the file.

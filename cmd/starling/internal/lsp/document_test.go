@@ -3,6 +3,7 @@ package lsp
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -144,4 +145,34 @@ func askEverything(d *document, offset int) {
 		}
 	}
 	d.edit(strings.ToUpper(d.text))
+}
+
+// What is asked of a file takes time in proportion to its length, also of one
+// that nobody would write.
+func TestLongFilesAreAnsweredSoon(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"chain":     "x = a" + strings.Repeat("().a", 60_000),
+		"nested":    strings.Repeat("on.message(", 20_000),
+		"closed":    strings.Repeat("f(", 40_000) + strings.Repeat(").y", 40_000),
+		"functions": strings.Repeat("def f(a, b):\n    return a\n\non.message('x', f)\n", 5_000),
+	} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			d := newDocument("file:///a.star", 1, text)
+			d.site(len(text)).call()
+			d.events()
+			for i := range d.tokens {
+				if d.is(i, "(") {
+					d.callAt(i)
+				}
+			}
+		}()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second): // it takes milliseconds
+			t.Errorf("%s: it takes too long", name)
+		}
+	}
 }

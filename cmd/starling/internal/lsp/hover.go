@@ -114,7 +114,7 @@ func (d *document) docText(def *definition, line int) string {
 		// def name(…): """text"""
 		open := def.token + 1
 		if d.is(open, "(") {
-			i := d.after(d.close(open))
+			i := d.after(d.pair[open])
 			for d.is(i, ":") || d.is(i, "->") || d.ident(i) != "" {
 				i = d.after(i)
 			}

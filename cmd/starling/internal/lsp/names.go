@@ -66,16 +66,11 @@ func (d *document) params(open int) []string {
 	if !d.is(open, "(") {
 		return nil
 	}
-	depth := 0
-	for i := open; i < len(d.tokens); i++ {
+	for i := open + 1; i < d.pair[open]; i++ {
 		switch {
 		case d.is(i, "("), d.is(i, "["), d.is(i, "{"):
-			depth++
-		case d.is(i, ")"), d.is(i, "]"), d.is(i, "}"):
-			if depth--; depth == 0 {
-				return out
-			}
-		case depth == 1 && d.ident(i) != "":
+			i = d.pair[i]
+		case d.ident(i) != "":
 			if p := d.before(i); d.is(p, "(") || d.is(p, ",") || d.is(p, "*") || d.is(p, "**") {
 				out = append(out, d.ident(i))
 			}
@@ -204,39 +199,15 @@ func (d *document) events() map[string]bool {
 // parenthesis.
 func (d *document) arguments(open int) []int {
 	var out []int
-	depth := 0
-	for i := open; i < len(d.tokens); i++ {
+	for i := open; i < d.pair[open]; i++ {
 		switch {
-		case d.is(i, "("), d.is(i, "["), d.is(i, "{"):
-			depth++
-		case d.is(i, ")"), d.is(i, "]"), d.is(i, "}"):
-			depth--
-		}
-		if depth == 0 {
-			return out
-		}
-		if depth == 1 && (i == open || d.is(i, ",")) {
-			if next := d.after(i); next < len(d.tokens) && !d.is(next, ")") {
+		case i > open && (d.is(i, "(") || d.is(i, "[") || d.is(i, "{")):
+			i = d.pair[i]
+		case i == open, d.is(i, ","):
+			if next := d.after(i); next < d.pair[open] {
 				out = append(out, next)
 			}
 		}
 	}
 	return out
-}
-
-// close is the token that closes the bracket at token open; the last token of
-// the file if nothing does.
-func (d *document) close(open int) int {
-	depth := 0
-	for i := open; i < len(d.tokens); i++ {
-		switch {
-		case d.is(i, "("), d.is(i, "["), d.is(i, "{"):
-			depth++
-		case d.is(i, ")"), d.is(i, "]"), d.is(i, "}"):
-			if depth--; depth == 0 {
-				return i
-			}
-		}
-	}
-	return len(d.tokens) - 1
 }

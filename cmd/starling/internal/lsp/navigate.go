@@ -189,6 +189,9 @@ func (s *server) modules(d *document) []string {
 	return out
 }
 
+// maxSymbols bounds what is listed of one file.
+const maxSymbols = 2000
+
 func (s *server) documentSymbol(_ context.Context, p *at) (any, error) {
 	d, err := s.open(p.TextDocument.URI)
 	if err != nil {
@@ -197,7 +200,7 @@ func (s *server) documentSymbol(_ context.Context, p *at) (any, error) {
 	out := []protocol.DocumentSymbol{}
 	lib := s.library(d)
 	for i := range d.tokens {
-		if !d.is(i, "(") {
+		if !d.is(i, "(") || len(out) == maxSymbols {
 			continue
 		}
 		c := d.callAt(i)
@@ -209,7 +212,7 @@ func (s *server) documentSymbol(_ context.Context, p *at) (any, error) {
 		}
 	}
 	for _, def := range d.definitions() {
-		if def.function && (def.top || d.lua()) {
+		if def.function && (def.top || d.lua()) && len(out) < maxSymbols {
 			out = append(out, d.functionSymbol(&def))
 		}
 	}
@@ -231,7 +234,7 @@ func (d *document) ruleSymbol(c *call) protocol.DocumentSymbol {
 	}
 	return protocol.DocumentSymbol{
 		Name: name, Kind: protocol.SymbolKindEvent,
-		Range:          d.span(d.tokens[first].Start, d.tokens[d.close(c.open)].End),
+		Range:          d.span(d.tokens[first].Start, d.tokens[d.pair[c.open]].End),
 		SelectionRange: d.span(d.tokens[first].Start, d.tokens[c.open].Start),
 	}
 }

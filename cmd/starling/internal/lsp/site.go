@@ -72,12 +72,12 @@ func (d *document) chain(i int) (name string, first int) {
 	if name == "" {
 		return "", i
 	}
-	for d.is(first-1, ".") {
+	for parts := 1; d.is(first-1, "."); parts++ {
 		owner := first - 2
 		if d.is(owner, ")") {
-			owner = d.opening(owner) - 1
+			owner = d.pair[owner] - 1
 		}
-		if d.ident(owner) == "" {
+		if d.ident(owner) == "" || parts == maxParts {
 			return "", first
 		}
 		name, first = d.ident(owner)+"."+name, owner
@@ -85,22 +85,8 @@ func (d *document) chain(i int) (name string, first int) {
 	return name, first
 }
 
-// opening is the token of the bracket that the one at token i closes; 0 if
-// there is none.
-func (d *document) opening(i int) int {
-	depth := 0
-	for ; i > 0; i-- {
-		switch {
-		case d.is(i, ")"), d.is(i, "]"), d.is(i, "}"):
-			depth++
-		case d.is(i, "("), d.is(i, "["), d.is(i, "{"):
-			if depth--; depth == 0 {
-				return i
-			}
-		}
-	}
-	return 0
-}
+// maxParts bounds dotted names; those of built-ins have three parts.
+const maxParts = 8
 
 // prefix is the name being typed at the site, and the chain before its last
 // dot; dotted tells that there is a dot at all.
@@ -115,7 +101,7 @@ func (s *site) prefix() (typed, owner string, dotted bool) {
 		return typed, "", false
 	}
 	if i--; d.is(i, ")") {
-		i = d.opening(i) - 1
+		i = d.pair[i] - 1
 	}
 	owner, _ = d.chain(i)
 	return typed, owner, true
