@@ -72,3 +72,26 @@ func apart(s *ast.AssignStmt) ast.Stmt {
 	}
 	return block
 }
+
+// The compiler sets as many of a loop's three values (function, state, start)
+// as the loop has variables, and leaves in the others what happens to be there.
+
+// wobbly tells whether a loop's values must be made beforehand. A single call
+// yields all three.
+func wobbly(s *ast.GenericForStmt) bool { return len(s.Exprs) != 1 || !several(s.Exprs[0]) }
+
+// steady makes the values of a loop before it.
+func steady(s *ast.GenericForStmt) ast.Stmt {
+	names := []string{"$f", "$s", "$c"}
+	values := &ast.LocalAssignStmt{Names: names, Exprs: s.Exprs}
+	values.SetLine(s.Line())
+	s.Exprs = nil
+	for _, name := range names {
+		id := &ast.IdentExpr{Value: name}
+		id.SetLine(s.Line())
+		s.Exprs = append(s.Exprs, id)
+	}
+	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{values, s}}
+	block.SetLine(s.Line())
+	return block
+}

@@ -132,7 +132,7 @@ func (p *pass) explain(msg string, file, line int) *raised {
 	return &raised{err: e, vm: true}
 }
 
-var arithNames = map[string]string{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "mod": "take the remainder of", "pow": "raise"}
+var arithNames = map[string]string{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "mod": "take the remainder of", "pow": "raise", "concat": "join"}
 
 func article(kind string) string {
 	switch kind {

@@ -202,6 +202,9 @@ func (r *rewriter) stmts(list []ast.Stmt) []ast.Stmt {
 		if a, ok := s.(*ast.AssignStmt); ok && r.entangled(a) {
 			s = apart(a)
 		}
+		if loop, ok := s.(*ast.GenericForStmt); ok && wobbly(loop) {
+			s = steady(loop)
+		}
 		out = append(out, s)
 		if _, ok := s.(*ast.LabelStmt); ok && i+1 < len(list) && startsWithJump(list[i+1:]) {
 			out = append(out, pad(s.Line()))
