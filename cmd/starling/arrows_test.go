@@ -38,9 +38,11 @@ var owners = []struct {
 	{"go.starlark.net", []string{"runtime/star"}},
 	{"github.com/yuin/gopher-lua", []string{"runtime/lua"}},
 	{"github.com/spf13/cobra", []string{"cmd/starling"}},
-	{"go.yaml.in/yaml", []string{"engine/config"}},
+	{"go.yaml.in/yaml", []string{"engine/config", "engine/manifest"}}, // Slack's app manifest is YAML with comments
+	{"go.lsp.dev", []string{"cmd/starling/internal/lsp"}},
+	{"github.com/bazelbuild/buildtools", []string{"cmd/starling/internal"}},
 	{"github.com/slack-go/slack", []string{"engine/slackapi", "engine/ingress"}},
-	{"github.com/fsnotify/fsnotify", []string{"engine/rules"}},
+	{"github.com/fsnotify/fsnotify", []string{"engine/rules", "cmd/starling/internal/cli"}}, // rules; tests with -w
 }
 
 type goPackage struct {
