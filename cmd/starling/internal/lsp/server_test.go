@@ -105,11 +105,12 @@ func open(text string, version int) map[string]any {
 
 func TestChecksGiveWayToTheNextChange(t *testing.T) {
 	t.Parallel()
-	begun := make(chan string, 10)
+	begun, givenUp := make(chan string, 10), make(chan struct{})
 	c := start(t, func(ctx context.Context, path string, text []byte) []*runtime.Error {
 		begun <- string(text)
 		if string(text) == "slow" {
 			<-ctx.Done()
+			close(givenUp)
 		}
 		return []*runtime.Error{{Kind: runtime.LintError, Msg: "saw " + string(text), Hint: "a hint", Pos: runtime.Position{Path: path, Line: 1, Col: 1}}}
 	})
@@ -125,6 +126,11 @@ func TestChecksGiveWayToTheNextChange(t *testing.T) {
 	text := fmt.Sprint(msg["params"])
 	if msg["method"] != "textDocument/publishDiagnostics" || !strings.Contains(text, "saw fast\na hint") || strings.Contains(text, "slow") || !strings.Contains(text, "severity:2") {
 		t.Fatalf("got %v", msg)
+	}
+	select {
+	case <-givenUp:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the check of the version before goes on")
 	}
 	if err := c.end(); err != nil {
 		t.Fatal(err)
