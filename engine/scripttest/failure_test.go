@@ -86,6 +86,7 @@ var failings = []failing{
 	{"assert.eq", `assert.eq({"a": 1}, {"a": 2}, "numbers")`, []string{"numbers: not equal", `-  "a": 2`, `+  "a": 1`}},
 	{"a run is not None", `assert.eq(t.message("post"), None)`, []string{"not equal"}},
 	{"an endless rule", `t.message("loop")`, []string{"exceeded the limit of 2000000 steps", "b.star:loop failed"}},
+	{"a post elsewhere is no reply", `t.expect(t.message("post")).replied()`, []string{"expected a reply, there was none"}},
 	{"assert.ne", `assert.ne(1, 1)`, []string{"both are 1"}},
 	{"assert.true", `assert.true([])`, []string{"got []"}},
 	{"assert.contains", `assert.contains("abc", "x")`, []string{`"abc" does not contain "x"`}},
