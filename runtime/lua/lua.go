@@ -3,11 +3,14 @@
 //
 // Read it in this order:
 //
-//	Language   binds a library once; compiles bundles (load.go, source.go, rewrite.go)
+//	Language   binds a library once; compiles bundles (load.go, source.go, syntax.go)
+//	rewriter   guards a syntax tree, and mends what the compiler gets wrong
+//	           (rewrite.go, scope.go, assign.go, jump.go)
+//	linter     tells what is wrong without running anything (analyze.go, lint.go, sites.go)
 //	bound      a built-in as Lua sees it, made from its declaration (binding.go)
-//	module     a compiled bundle and its pool of sealed states (state.go)
+//	module     a compiled bundle and its sealed states (state.go, shelf.go)
 //	pass       one run over one function, from Call to Reply (pass.go)
-//	budget     the context that counts instructions (budget.go)
+//	budget     the context that counts instructions (budget.go, bounds.go)
 //	host       userdata that show payloads, results, secrets, patterns (host.go)
 //	raised     an error on its way through the interpreter (errors.go)
 //

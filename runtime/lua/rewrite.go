@@ -2,8 +2,6 @@ package lua
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/yuin/gopher-lua/ast"
@@ -21,13 +19,6 @@ const (
 
 // maxJoined is how many operands one call of $cat has: each needs a register.
 const maxJoined = 40
-
-// callSite is a call in the source that may register a rule.
-type callSite struct {
-	start   runtime.Position
-	args    []runtime.Position
-	options map[string]runtime.Position // of a last table of named values
-}
 
 // rewriter changes a syntax tree before it is compiled, and checks its names:
 // .. and table constructors become calls of guards; positions move to where an
@@ -54,18 +45,6 @@ type rewriter struct {
 	lines     *liner          // counts the lines that are run, or nil
 	// tops are the locals of the top level, by where they were made first.
 	tops map[string]runtime.Position
-}
-
-// scope holds the locals of a block.
-type scope struct {
-	names []string
-	depth int // functions around
-}
-
-// variable is a local: a name in a scope.
-type variable struct {
-	name  string
-	scope int
 }
 
 // requirement is a call of require with a literal name.
@@ -100,65 +79,6 @@ func (r *rewriter) file(chunk []ast.Stmt) (out []ast.Stmt) {
 	return append([]ast.Stmt{guards}, chunk...)
 }
 
-func (r *rewriter) push() { r.scopes = append(r.scopes, scope{depth: r.depth}) }
-func (r *rewriter) pop()  { r.scopes = r.scopes[:len(r.scopes)-1] }
-func (r *rewriter) local(name ...string) {
-	s := &r.scopes[len(r.scopes)-1]
-	s.names = append(s.names, name...)
-}
-
-func (r *rewriter) isLocal(name string) bool { return r.scopeOf(name) >= 0 }
-
-// scopeOf returns the scope that a name belongs to; -1 if it is global.
-func (r *rewriter) scopeOf(name string) int {
-	for i := len(r.scopes) - 1; i >= 0; i-- {
-		if slices.Contains(r.scopes[i].names, name) {
-			return i
-		}
-	}
-	return -1
-}
-
-// touch tells whether a name that is read or set is a local, and notes the
-// functions that close over it.
-func (r *rewriter) touch(name string) bool {
-	i := r.scopeOf(name)
-	if i < 0 {
-		return false
-	}
-	for d := r.scopes[i].depth; d < r.depth; d++ {
-		r.captures[d][variable{name, i}] = true
-	}
-	return true
-}
-
-// captureCost is what a function costs to make for each variable that it
-// closes over, if they are several: the interpreter looks for each among all
-// variables that are closed over at the time.
-const (
-	captureCost = 4
-	fewCaptures = 2
-)
-
-// payment pays for the making of a function that closes over n variables.
-func payment(n, line int, fn ast.Expr) ast.Expr {
-	cost := &ast.NumberExpr{Value: strconv.Itoa(captureCost * n)}
-	cost.SetLine(line)
-	return guard(tabName, line, fn, cost)
-}
-
-// paid puts the payment for a function before the statement that makes it.
-func (r *rewriter) paid(n, line int) {
-	if n <= fewCaptures || r.lang.bare {
-		return
-	}
-	nothing := &ast.NilExpr{}
-	nothing.SetLine(line)
-	pay := &ast.FuncCallStmt{Expr: payment(n, line, nothing)}
-	pay.SetLine(line)
-	r.before = append(r.before, pay)
-}
-
 func (r *rewriter) fail(kind runtime.ErrorKind, line int, msg, hint string) {
 	r.errs = append(r.errs, &runtime.Error{Kind: kind, Pos: r.src.at(line), Msg: msg, Hint: hint})
 }
@@ -173,18 +93,6 @@ func (r *rewriter) enter(n ast.PositionHolder) {
 			msg = fmt.Sprintf("more than %d statements and expressions", b.nodes)
 		}
 		panic(tooMuch{&runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: r.src.at(n.Line()), Msg: msg, Hint: "split it"}})
-	}
-}
-
-// constant counts a constant of the function.
-func (r *rewriter) constant(text string, n ast.PositionHolder) {
-	set := r.constants[len(r.constants)-1]
-	if set[text] = true; len(set) > r.lang.bounds.constants {
-		panic(tooMuch{&runtime.Error{
-			Kind: runtime.LimitError, Limit: runtime.LimitSource, Pos: r.src.at(n.Line()),
-			Msg:  fmt.Sprintf("more than %d different texts, numbers and names in one function", r.lang.bounds.constants),
-			Hint: "split it into functions, or into files",
-		}})
 	}
 }
 
@@ -469,56 +377,6 @@ func guard(name string, line int, args ...ast.Expr) ast.Expr {
 	return call
 }
 
-// operator finds the place of a binary operator before its right operand.
-func (r *rewriter) operator(rhs ast.Expr, op string, otherwise int) int {
-	line := rhs.Line()
-	for i := r.src.index(line); i > 0; {
-		i--
-		line--
-		for line > 0 && r.src.index(line) > i {
-			line--
-		}
-		switch t := r.src.tokens[i].text; {
-		case t == op:
-			if r.src.index(line) == i {
-				return line
-			}
-			return otherwise
-		case t != "(" && t != "-" && t != "not" && t != "#":
-			return otherwise
-		}
-	}
-	return otherwise
-}
-
-// concat makes one call of a chain of .. with its operands. The chain nests to
-// the right, so it is followed without recursion.
-func (r *rewriter) concat(e *ast.StringConcatOpExpr) ast.Expr {
-	line := r.operator(e.Rhs, "..", e.Line())
-	var parts []ast.Expr
-	for {
-		parts = append(parts, e.Lhs)
-		next, ok := e.Rhs.(*ast.StringConcatOpExpr)
-		if !ok || r.src.parenthesised(next) {
-			parts = append(parts, e.Rhs)
-			break
-		}
-		e = next
-	}
-	r.exprs(parts)
-	for len(parts) > maxJoined {
-		n := len(parts) - maxJoined
-		parts = append(parts[:n:n], guard(catName, line, parts[n:]...))
-	}
-	return guard(catName, line, parts...)
-}
-
-// parenthesised tells whether an expression begins with a bracket of its own.
-func (s *source) parenthesised(e ast.Expr) bool {
-	t := s.token(e.Line())
-	return t != nil && t.text == "("
-}
-
 func (r *rewriter) attr(e *ast.AttrGetExpr) {
 	r.checkMember(e)
 	line := e.Key.Line()
@@ -618,31 +476,4 @@ func (r *rewriter) method(e *ast.FuncCallExpr, from int) int {
 		}
 	}
 	return from
-}
-
-func (r *rewriter) registers(name string) bool {
-	if r.lang.host.Library == nil {
-		return false
-	}
-	b := r.lang.host.Library.Lookup(name)
-	return b != nil && b.Purity == runtime.Register
-}
-
-// site notes where the arguments of a call are.
-func (r *rewriter) site(e *ast.FuncCallExpr) *callSite {
-	s := &callSite{start: r.src.at(e.Line())}
-	for _, a := range e.Args {
-		s.args = append(s.args, r.src.at(a.Line()))
-	}
-	if n := len(e.Args); n > 0 {
-		if t, ok := e.Args[n-1].(*ast.TableExpr); ok {
-			s.options = map[string]runtime.Position{}
-			for _, f := range t.Fields {
-				if key, ok := f.Key.(*ast.StringExpr); ok {
-					s.options[key.Value] = r.src.at(f.Value.Line())
-				}
-			}
-		}
-	}
-	return s
 }
