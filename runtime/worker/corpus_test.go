@@ -156,7 +156,7 @@ func busyMachine() bool {
 	}
 	word, _, _ := strings.Cut(string(text), " ")
 	load, _ := strconv.ParseFloat(word, 64)
-	return load > 2*float64(goruntime.NumCPU())
+	return load > float64(goruntime.NumCPU())
 }
 
 // largestChild is the largest resident size of all children that were reaped.
