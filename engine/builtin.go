@@ -63,7 +63,7 @@ func Extend(lib *runtime.Library, builtins ...Builtin) (*runtime.Library, error)
 		if b.Do == nil {
 			return nil, fmt.Errorf("built-in %s: Do is missing", b.Name)
 		}
-		more[i] = &runtime.Builtin{Name: b.Name, Doc: b.Doc, Params: b.Params, Result: "result", Purity: runtime.Asks}
+		more[i] = &runtime.Builtin{Name: b.Name, Doc: b.Doc, Params: b.Params, Result: "value", Purity: runtime.Asks}
 	}
 	return runtime.NewLibrary(lib.All(), more)
 }

@@ -53,11 +53,11 @@ func (l *Ledger) Ask(kind string, args *runtime.Dict) (runtime.Value, error) {
 			Msg: fmt.Sprintf("%s would be effect %d of the run, and the limit is %d", kind, l.step+1, l.Limits.Effects),
 		})
 	}
-	l.step++
 	data, err := effectArgs(args)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
+	l.step++ // what is not asked for has no step
 	e := runtime.Effect{Step: l.step, Kind: kind, Args: data}
 	if l.step > len(l.Call.Results) {
 		e.Pos = l.Pass.At()

@@ -128,6 +128,21 @@ func TestLedgerMeetsTheJournal(t *testing.T) {
 	}
 }
 
+func TestLedgerCountsWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	l := ledger(&runtime.Call{}, runtime.Limits{})
+	deep := runtime.Value("x")
+	for range 100 {
+		deep = runtime.List{deep}
+	}
+	if _, err := l.Ask("kv.set", &runtime.Dict{Fields: []runtime.Field{{Key: "value", Value: deep}}}); err == nil {
+		t.Fatal("asked for an effect with arguments nested 100 deep")
+	}
+	if _, err := l.Ask("send", nil); err != nil || len(l.Effects) != 1 || l.Effects[0].Step != 1 {
+		t.Errorf("after one that was refused: %+v, %v; want step 1", l.Effects, err)
+	}
+}
+
 func TestLedgerHoldsTheLimits(t *testing.T) {
 	t.Parallel()
 	l := ledger(&runtime.Call{SkipLogs: 1}, runtime.Limits{Effects: 1, Output: 60})
