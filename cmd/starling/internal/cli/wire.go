@@ -18,13 +18,21 @@ import (
 	"github.com/starling-rules/starling/stdlib"
 )
 
+// guards is set to "off" when a program is linked for tests that show that
+// worker processes hold without the guards of the interpreters.
+var guards = "on"
+
 // languages binds the built-ins to every language that scripts are written in.
 func languages(host runtime.Host) ([]runtime.Language, error) {
-	s, err := star.New(host)
+	newStar, newLua := star.New, lua.New
+	if guards == "off" {
+		newStar, newLua = star.NewUnguarded, lua.NewUnguarded
+	}
+	s, err := newStar(host)
 	if err != nil {
 		return nil, err
 	}
-	l, err := lua.New(host)
+	l, err := newLua(host)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,436 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/runtimetest/hostile"
+)
+
+var (
+	hostileGuards  = flag.Bool("hostile-guards", true, "TestHostileRulesBesideGoodOnes: with the guards of the interpreters")
+	hostileSandbox = flag.String("hostile-sandbox", "default", "TestHostileRulesBesideGoodOnes: the sandbox of the server")
+)
+
+// stream sends good events at a steady rate and measures how long their acks
+// and their effects take.
+type stream struct {
+	c      *child
+	slack  *fakeSlack
+	client *http.Client
+	stop   chan struct{}
+	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	sent int
+	bad  int // not acked
+	acks []time.Duration
+	ends []time.Duration
+}
+
+// good events are numbered from here, so that they never clash with attacks.
+const firstGood = 1_000_000
+
+// flow starts a stream of 200 events a second, numbered from first.
+func flow(c *child, slack *fakeSlack, first int) *stream {
+	s := &stream{c: c, slack: slack, stop: make(chan struct{})}
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	s.wg.Go(func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for n := first; ; n++ {
+			select {
+			case <-s.stop:
+				return
+			case <-tick.C:
+			}
+			s.mu.Lock()
+			s.sent++
+			s.mu.Unlock()
+			s.wg.Go(func() { s.one(n) })
+		}
+	})
+	return s
+}
+
+func (s *stream) one(n int) {
+	text := fmt.Sprintf("job %d", n)
+	arrived := s.slack.arrival("did " + text)
+	start := time.Now()
+	status, _ := send(s.client, s.c.listen, "/slack/events", "application/json", messageEvent(n, text))
+	acked := time.Since(start)
+	s.mu.Lock()
+	s.acks = append(s.acks, acked)
+	if status != http.StatusOK {
+		s.bad++
+	}
+	s.mu.Unlock()
+	select {
+	case at := <-arrived:
+		s.mu.Lock()
+		s.ends = append(s.ends, at.Sub(start))
+		s.mu.Unlock()
+	case <-time.After(20 * time.Second):
+	}
+}
+
+// end stops the stream, waits for what is under way, and describes it.
+func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
+	t.Helper()
+	close(s.stop)
+	s.wg.Wait()
+	s.client.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bad > 0 || len(s.ends) != s.sent {
+		t.Errorf("%s: of %d good events %d were not acked and %d had no effect", what, s.sent, s.bad, s.sent-len(s.ends))
+	}
+	ack99 = percentile(s.acks, 99)
+	t.Logf("%s: %d good events; acks p50 %v p99 %v max %v; until the effect p50 %v p99 %v max %v", what, s.sent,
+		percentile(s.acks, 50), ack99, percentile(s.acks, 100), percentile(s.ends, 50), percentile(s.ends, 99), percentile(s.ends, 100))
+	return ack99
+}
+
+func percentile(d []time.Duration, p int) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(d))
+	return s[min(len(s)-1, len(s)*p/100)].Round(10 * time.Microsecond)
+}
+
+// wantOnce wants each effect of a good event to have happened once.
+func (f *fakeSlack) wantOnce(t *testing.T) {
+	t.Helper()
+	for text, n := range f.texts() {
+		if n != 1 && strings.HasPrefix(text, "did job ") {
+			t.Errorf("%q was posted %d times", text, n)
+		}
+	}
+}
+
+// attack is a hostile rule of the corpus that is in force.
+type attack struct {
+	hostile.Script
+	n int
+}
+
+// dropCorpus writes each hostile script as a rule of its own. Those that are
+// hostile while they are loaded are not among the attacks returned: they are
+// refused, or run once, while the others are loaded.
+func dropCorpus(t *testing.T, rules string) (attacks []attack, loads int) {
+	t.Helper()
+	for i, s := range slices.Concat(hostile.Star(), hostile.Lua()) {
+		source := strings.Replace(s.Source, `on.message(".",`, fmt.Sprintf(`on.message("^attack %d$",`, i), 1)
+		switch {
+		case s.Load:
+			loads++
+		case source == s.Source:
+			t.Fatalf("%s: no rule for any message in\n%s", s.Name, source)
+		default:
+			attacks = append(attacks, attack{s, i})
+		}
+		writeFile(t, filepath.Join(rules, "hostile_"+s.File()), source)
+	}
+	return attacks, loads
+}
+
+// inForce wants the rules of the attacks to be loaded.
+func (c *child) inForce(attacks []attack) {
+	c.t.Helper()
+	_, body := c.ask("/rules")
+	var rep struct {
+		Files []struct {
+			Path   string          `json:"path"`
+			Errors json.RawMessage `json:"errors"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal([]byte(body), &rep); err != nil {
+		c.t.Fatalf("rules: %v", err)
+	}
+	for _, f := range rep.Files {
+		for _, a := range attacks {
+			if f.Path == "hostile_"+a.File() && f.Errors != nil {
+				c.t.Errorf("%s is not loaded: %s", f.Path, f.Errors)
+			}
+		}
+	}
+}
+
+// launch sends the attack's event, with a number of its own.
+func (a attack) launch(c *child, id int) int {
+	status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", messageEvent(id, fmt.Sprintf("attack %d", a.n)))
+	return status
+}
+
+// report is what the server knows of an event's only run.
+type report struct {
+	Outcome string         `json:"outcome"`
+	Error   *runtime.Error `json:"error"`
+	Ms      float64        `json:"dur_ms"`
+}
+
+// outcome waits for the end of an event's run.
+func (c *child) outcome(id int) report {
+	c.t.Helper()
+	var ev struct {
+		Settled *time.Time `json:"settled"`
+		Runs    []report   `json:"runs"`
+	}
+	path := fmt.Sprintf("/runs/EvCRASH%d", id)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		status, body := c.ask(path)
+		if status == http.StatusOK && json.Unmarshal([]byte(body), &ev) == nil && ev.Settled != nil && len(ev.Runs) == 1 {
+			return ev.Runs[0]
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("event %d has not ended: %d %s\n%s", id, status, body, c.out.String())
+		}
+	}
+}
+
+// TestHostileRulesBesideGoodOnes drops the whole corpus into a real server and
+// sets it off, one by one and all at once, while good events flow: they lose
+// nothing, the server does not grow, and nothing is left behind.
+func TestHostileRulesBesideGoodOnes(t *testing.T) {
+	if testing.Short() || underRace {
+		t.Skip("takes half a minute, and far more with the race detector: make test runs it without")
+	}
+	slack, rules := newFakeSlack(t), t.TempDir()
+	writeFile(t, filepath.Join(rules, "good.star"), echoRule)
+	c := serveWith(t, *hostileGuards, slack, rules, "--sandbox", *hostileSandbox).ready()
+	calm := flow(c, slack, firstGood)
+	time.Sleep(3 * time.Second)
+	quiet := calm.end(t, "alone")
+
+	attacks, loads := dropCorpus(t, rules)
+	if len(attacks) < 100 {
+		t.Fatalf("only %d attacks", len(attacks))
+	}
+	s := flow(c, slack, firstGood+100_000)
+	c.until("the corpus is loaded", func() bool {
+		_, body := c.ask("/rules")
+		return strings.Count(body, `"path":"hostile_`) >= len(attacks)+loads
+	})
+	c.inForce(attacks)
+	s.end(t, fmt.Sprintf("while %d hostile files are loaded, %d of them hostile at once", len(attacks)+loads, loads))
+	before := c.resources()
+
+	s = flow(c, slack, firstGood+200_000)
+	var slowest float64
+	limits := map[string]int{}
+	for _, a := range attacks {
+		if status := a.launch(c, a.n); status != http.StatusOK {
+			t.Errorf("attack %s: status %d", a.Name, status)
+			continue
+		}
+		r := c.outcome(a.n)
+		if r.Ms > slowest {
+			slowest = r.Ms
+			t.Logf("slowest so far: %s %s took %.0f ms", a.Language, a.Name, r.Ms)
+		}
+		limits[ending(r)]++
+		if r.Outcome == "waiting" {
+			_, body := c.ask(fmt.Sprintf("/runs/EvCRASH%d", a.n))
+			t.Errorf("%s: settled and yet %s", a.Name, body)
+		}
+	}
+	attacked := s.end(t, fmt.Sprintf("beside %d attacks, one by one", len(attacks)))
+	t.Logf("ended as %v; the longest took %.0f ms; acks p99 %.1f times of alone", limits, slowest, float64(attacked)/float64(quiet))
+	after := c.resources()
+
+	for round := range 2 {
+		s = flow(c, slack, firstGood+(3+round)*100_000)
+		var wg sync.WaitGroup
+		for _, a := range attacks {
+			wg.Go(func() {
+				if status := a.launch(c, 10_000*(round+1)+a.n); status != http.StatusOK {
+					t.Errorf("attack %s: status %d", a.Name, status)
+				}
+			})
+		}
+		wg.Wait()
+		for _, a := range attacks {
+			r := c.outcome(10_000*(round+1) + a.n)
+			slowest = max(slowest, r.Ms)
+		}
+		s.end(t, "beside all attacks at once")
+	}
+	t.Logf("longest run with its wait for a worker: %.0f ms", slowest)
+
+	http.DefaultClient.CloseIdleConnections()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		now := c.resources()
+		if now.files <= before.files+8 && now.goroutines <= before.goroutines+20 && now.workers <= before.workers+1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: %+v, before the attacks it was %+v", now, before)
+			break
+		}
+	}
+	t.Logf("server's memory %d MB before, %d MB after one round, %d MB at the end; largest worker %d MB", before.rss>>20, after.rss>>20, c.resources().rss>>20, after.worker>>20)
+	if grown := c.resources().rss - before.rss; grown > 50<<20 {
+		t.Errorf("the server grew by %d MB", grown>>20)
+	}
+	slack.wantOnce(t)
+	c.signal(syscall.SIGTERM)
+	c.exits(0)
+}
+
+// ending is how a run ended, in a word.
+func ending(r report) string {
+	switch {
+	case r.Error == nil:
+		return r.Outcome
+	case r.Error.Limit != "":
+		return r.Error.Limit
+	}
+	return string(r.Error.Kind)
+}
+
+func TestKilledWorkersLoseNothing(t *testing.T) {
+	slow(t)
+	slack, rules := newFakeSlack(t), t.TempDir()
+	writeFile(t, filepath.Join(rules, "good.star"), echoRule)
+	c := serve(t, slack, rules, t.TempDir()).ready()
+	s := flow(c, slack, firstGood)
+	kills := 0
+	for range 30 {
+		time.Sleep(100 * time.Millisecond)
+		for _, pid := range c.workers() {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				kills++
+			}
+		}
+	}
+	s.end(t, fmt.Sprintf("while %d workers are killed", kills))
+	slack.wantOnce(t)
+	c.signal(syscall.SIGTERM)
+	c.exits(0)
+}
+
+func TestKilledServerLeavesNoWorker(t *testing.T) {
+	slow(t)
+	slack, rules := newFakeSlack(t), t.TempDir()
+	writeFile(t, filepath.Join(rules, "spin.star"), "def spin(e):\n    while True: max(range(1000))\non.message(\"^spin\", spin)\n")
+	c := serve(t, slack, rules, t.TempDir()).ready()
+	for n := range 8 {
+		c.message(n, "spin")
+	}
+	workers := c.workers()
+	if len(workers) == 0 {
+		t.Fatal("no workers")
+	}
+	c.signal(syscall.SIGKILL)
+	_ = c.cmd.Wait()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		left := slices.DeleteFunc(slices.Clone(workers), func(pid int) bool { return !isWorker(pid) })
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("workers %v outlive the server", left)
+		}
+	}
+}
+
+// isWorker tells whether the process is there, and not merely a name for
+// another one or for one that nobody has waited for.
+func isWorker(pid int) bool {
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.HasSuffix(string(cmdline), "\x00worker\x00")
+}
+
+// workers lists the worker processes of the server.
+func (c *child) workers() []int {
+	c.t.Helper()
+	var out []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.cmd.Process.Pid))
+	for _, path := range tasks {
+		text, _ := os.ReadFile(path)
+		for word := range strings.FieldsSeq(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil && isWorker(pid) {
+				out = append(out, pid)
+			}
+		}
+	}
+	return out
+}
+
+// resources are what a server holds.
+type resources struct {
+	rss, worker                int64 // bytes; worker: of the largest
+	files, goroutines, workers int
+}
+
+// resources reads them from the metrics and from the system.
+func (c *child) resources() resources {
+	c.t.Helper()
+	_, text := c.ask("/metrics")
+	r := resources{files: int(sample(text, "process_open_fds")), goroutines: int(sample(text, "go_goroutines"))}
+	r.rss = residentMemory(c.cmd.Process.Pid, "VmRSS:")
+	for _, pid := range c.workers() {
+		r.workers++
+		r.worker = max(r.worker, residentMemory(pid, "VmHWM:"))
+	}
+	return r
+}
+
+func sample(metrics, name string) float64 {
+	for line := range strings.Lines(metrics) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			f, _ := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return f
+		}
+	}
+	return 0
+}
+
+// residentMemory reads a line of /proc/PID/status.
+func residentMemory(pid int, field string) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, field); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+// unguarded builds the program without the guards of its interpreters, so that
+// worker processes alone are what holds.
+var unguarded = builder("-X github.com/starling-rules/starling/cmd/starling/internal/cli.guards=off")
+
+// serveWith starts a server with or without guards, and with an environment of
+// its own.
+func serveWith(t testing.TB, guards bool, slack *fakeSlack, rules string, extra ...string) *child {
+	t.Helper()
+	bin := binary(t)
+	if !guards {
+		var err error
+		if bin, err = unguarded(); err != nil {
+			t.Fatalf("build starling without guards: %v", err)
+		}
+	}
+	listen, admin := freeAddress(t), freeAddress(t)
+	c := runProgram(t, bin, []string{
+		"SLACK_SIGNING_SECRET=" + signingSecret, "SLACK_BOT_TOKEN=xoxb-test", "SLACK_API_URL=" + slack.URL + "/api/",
+		"GOGC=100", // the slack of the collector (engine.TuneMemory) is not growth
+	}, append([]string{"serve", "--rules", rules, "--data", t.TempDir(), "--listen", listen, "--admin", admin}, extra...)...)
+	c.listen, c.admin = listen, admin
+	return c
+}
