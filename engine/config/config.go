@@ -35,7 +35,13 @@ type Config struct {
 	Teams      map[string]string            `key:"teams"`
 	Bots       map[string]map[string]string `key:"bots"`
 	PrimaryBot map[string]string            `key:"primary_bot"`
-	Queue      Queue                        `key:"queue"`
+	// Apps are the credentials of the apps that Bots names, by app id.
+	Apps map[string]App `key:"-"`
+	// Handlers are omnibot's: they become rules (package omnibot). DefaultToHelp
+	// answers what is addressed to a bot and meets no handler with help.
+	Handlers      Handlers `key:"-"`
+	DefaultToHelp bool     `key:"default_to_help"`
+	Queue         Queue    `key:"queue"`
 	// Sandbox is default, strict or none.
 	Sandbox string `key:"sandbox"`
 	// Workers is the number of worker processes; 0 means one per processor.
@@ -78,6 +84,9 @@ type Slack struct {
 	BotToken       string   `key:"bot_token"`
 	UserToken      string   `key:"user_token"`
 	AppToken       string   `key:"app_token"`
+	// VerificationTokens admits requests that prove nothing but the deprecated
+	// token in their body (CREDENTIALS_SLACK_VERIFICATION_TOKEN_<APP>).
+	VerificationTokens bool `key:"verification_tokens"`
 }
 
 // Socket configures Socket Mode.
@@ -147,7 +156,7 @@ func Default() *Config {
 			Socket:  Socket{Connections: 2},
 		},
 		Queue:   Queue{Replicas: 1, MaxBytes: 4 << 30},
-		Sandbox: "default",
+		Sandbox: "default", DefaultToHelp: true,
 		Limits: Limits{
 			Steps:    int(runtime.DefaultLimits.Steps),
 			Deadline: runtime.DefaultLimits.Deadline,
@@ -174,10 +183,9 @@ func (l Limits) Runtime() runtime.Limits {
 // legacy are keys of an omnibot configuration that are accepted, and what to
 // say of them.
 var legacy = map[string]string{
-	"handlers":                       "handlers of an omnibot configuration are not run by this version",
 	"authorization":                  "authorization guards omnibot's API, which this version does not serve",
-	"help_callback":                  "help_callback is not used by this version",
-	"default_to_help":                "default_to_help is not used by this version",
+	"help_handler":                   "help_handler is not used: write help_callback",
+	"team_fallback":                  "team_fallback is not used",
 	"list_provider_update_frequency": "list_provider_update_frequency has no counterpart: look-ups are refreshed by Slack's events",
 	"watcher_spawn_wait_time_in_sec": "watcher_spawn_wait_time_in_sec has no counterpart: there is no watcher process",
 }

@@ -132,12 +132,12 @@ func TestConfigOfARuleKeepsItsShape(t *testing.T) {
 
 func TestOmnibotKeysWarnAndDoNotFail(t *testing.T) {
 	t.Parallel()
-	path := write(t, "teams: {acme: T1}\nbots: {acme: {helper: A1}}\nprimary_bot: {acme: helper}\nhandlers:\n  message_handlers: []\ndefault_to_help: true\n")
+	path := write(t, "teams: {acme: T1}\nbots: {acme: {helper: A1}}\nprimary_bot: {acme: helper}\nhandlers:\n  message_handlers: []\ndefault_to_help: true\nteam_fallback: x\nlist_provider_update_frequency: 120\nmy_own: 1\n")
 	c, err := config.Load(config.Sources{File: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], ":4: handlers") {
+	if len(c.Warnings) != 3 || !strings.Contains(c.Warnings[0], ":7: team_fallback") || !strings.Contains(c.Warnings[2], "unknown key my_own") {
 		t.Errorf("got %q", c.Warnings)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,13 @@ type decoder struct {
 	problems runtime.Errors
 	// visited bounds what aliases can expand to.
 	visited int
+	// lenient leaves ${NAME} alone where the variable is not set: omnibot's
+	// files may hold such texts.
+	lenient bool
+	// later are checks that need the whole file.
+	later []func()
+	// own tells that the file has a key that is Starling's alone.
+	own bool
 }
 
 // place remembers where a setting is.
@@ -50,7 +58,11 @@ func (c *Config) readYAML(path string, text []byte, getenv func(string) string) 
 		d.fail(&doc, "want a mapping of settings", "")
 		return d.problems
 	}
+	d.own = ownKeys(doc.Content[0])
 	d.structure(doc.Content[0], reflect.ValueOf(c).Elem(), "")
+	for _, check := range d.later {
+		check()
+	}
 	return d.problems
 }
 
@@ -93,10 +105,17 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, prefix string) {
 			d.fail(key, fmt.Sprintf("%s%s is set twice", prefix, key.Value), "")
 		}
 		seen[key.Value] = true
+		if prefix == "" && d.omnibotKey(key.Value, val) {
+			continue
+		}
 		idx, ok := fields[key.Value]
 		if !ok {
 			if why, old := legacy[key.Value]; old && prefix == "" {
 				d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("%s:%d: %s", d.path, key.Line, why))
+				continue
+			}
+			if prefix == "" && !d.own { // omnibot accepts whatever its file has
+				d.warn(key, "unknown key "+key.Value, hintForKey(key.Value, prefix, keysOf(fields)))
 				continue
 			}
 			d.fail(key, fmt.Sprintf("unknown key %s%s", prefix, key.Value), hintForKey(key.Value, prefix, keysOf(fields)))
@@ -104,6 +123,43 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, prefix string) {
 		}
 		d.value(val, v.Field(idx), prefix+key.Value)
 	}
+}
+
+// omnibotKey reads the settings that have a form of their own.
+func (d *decoder) omnibotKey(key string, val *yaml.Node) bool {
+	switch key {
+	case "handlers":
+		d.handlers(val)
+	case "help_callback":
+		d.helpCallback(val)
+	default:
+		return false
+	}
+	return true
+}
+
+// omnibotKeys are the settings of an omnibot configuration.
+var omnibotKeys = []string{"teams", "bots", "primary_bot", "handlers", "authorization", "help_callback", "default_to_help"}
+
+// ownKeys reports whether a file has any key beyond omnibot's, or has none of
+// its handlers: then it is meant for Starling, and a key that nobody knows is
+// a mistake.
+func ownKeys(n *yaml.Node) bool {
+	handlers := false
+	for i := 0; i < len(n.Content); i += 2 {
+		key := n.Content[i].Value
+		handlers = handlers || key == "handlers"
+		if slices.Contains(omnibotKeys, key) {
+			continue
+		}
+		t := reflect.TypeFor[Config]()
+		for i := range t.NumField() {
+			if t.Field(i).Tag.Get("key") == key && key != "-" {
+				return true
+			}
+		}
+	}
+	return !handlers
 }
 
 // value fills one setting.
@@ -231,7 +287,10 @@ var interpolation = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // scalar returns the text of a scalar with ${NAME} replaced.
 func (d *decoder) scalar(n *yaml.Node, name string) (string, bool) {
-	if n = resolve(n); n.Kind != yaml.ScalarNode {
+	if n = resolve(n); d.lenient {
+		return d.literal(n, name)
+	}
+	if n.Kind != yaml.ScalarNode {
 		d.fail(n, fmt.Sprintf("%s: want a single value, got %s", name, kindOf(n)), "")
 		return "", false
 	}

@@ -100,8 +100,12 @@ func show(v reflect.Value) string {
 func (c *Config) SecretValues() []string {
 	out := append([]string(nil), c.Slack.SigningSecrets...)
 	out = append(out, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken)
+	out = append(out, c.appSecrets()...)
 	for _, k := range keysOf(c.Secrets) {
 		out = append(out, c.Secrets[k])
+	}
+	for _, k := range keysOf(c.Handlers.Secrets) {
+		out = append(out, c.Handlers.Secrets[k])
 	}
 	kept := out[:0]
 	for _, s := range out {

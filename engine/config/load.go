@@ -80,7 +80,9 @@ func Inspect(src Sources) (*Config, runtime.Errors) {
 			problems = append(problems, problem("--"+flagName(k), err.Error(), ""))
 		}
 	}
+	problems = append(problems, c.readApps(src.Getenv)...)
 	problems = append(problems, c.validate()...)
+	c.warnApps()
 	slices.SortStableFunc(problems, func(a, b *runtime.Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col) })
 	return c, problems
 }
