@@ -51,6 +51,8 @@ type Options struct {
 	// CacheTTL is how long look-ups are kept: 10 min; CacheSize how many of a kind: 10,000.
 	CacheTTL  time.Duration
 	CacheSize int
+	// Shelf keeps look-ups beyond the process; nil: nothing does.
+	Shelf Shelf
 	// Now and AfterFunc are the clock; time.Now and time.AfterFunc by default.
 	Now       func() time.Time
 	AfterFunc func(time.Duration, func()) (stop func() bool)
@@ -85,7 +87,11 @@ type Client struct {
 
 	users    *cache[runtime.JSON]
 	channels *cache[runtime.JSON]
+	bots     *cache[runtime.JSON]
 	dms      *cache[string]
+	ims      *cache[runtime.JSON]
+	groups   *cache[*roster]
+	emoji    *cache[map[string]emoji]
 	indexes  *cache[*index]
 	selves   *cache[Identity]
 }
@@ -114,12 +120,22 @@ func New(o Options) (*Client, error) {
 		o: o, base: base, http: &h, log: o.Logger,
 		lanes: newLanes(o.Now, o.AfterFunc, o.MaxWaiting),
 	}
-	c.users = newCache[runtime.JSON](o.Now, o.CacheTTL, o.CacheSize)
-	c.channels = newCache[runtime.JSON](o.Now, o.CacheTTL, o.CacheSize)
-	c.dms = newCache[string](o.Now, time.Hour, o.CacheSize)
-	c.indexes = newCache[*index](o.Now, o.CacheTTL, 100)
-	c.selves = newCache[Identity](o.Now, time.Hour, 1000)
+	c.makeCaches()
 	return c, nil
+}
+
+func (c *Client) makeCaches() {
+	o := c.o
+	c.users = newCache[runtime.JSON]("user", o.Now, o.CacheTTL, o.CacheSize).on(o.Shelf, encodeJSON, decodeJSON)
+	c.channels = newCache[runtime.JSON]("channel", o.Now, o.CacheTTL, o.CacheSize).on(o.Shelf, encodeJSON, decodeJSON)
+	c.bots = newCache[runtime.JSON]("bot", o.Now, o.CacheTTL, o.CacheSize).on(o.Shelf, encodeJSON, decodeJSON)
+	c.dms = newCache[string]("dm", o.Now, time.Hour, o.CacheSize).on(o.Shelf, encodeText, decodeText)
+	c.ims = newCache[runtime.JSON]("ims", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeJSON, decodeJSON)
+	c.groups = newCache[*roster]("usergroups", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeRoster, decodeRoster)
+	c.emoji = newCache[map[string]emoji]("emoji", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeEmoji, decodeEmoji)
+	c.indexes = newCache[*index]("names", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeIndex, decodeIndex)
+	// Who a token belongs to is asked anew at each start: the token may be another.
+	c.selves = newCache[Identity]("identity", o.Now, time.Hour, 1000)
 }
 
 func setDefaults(o *Options) {
@@ -163,6 +179,9 @@ type CallOptions struct {
 	AsUser bool
 	// Idempotent lets a call in doubt be sent again.
 	Idempotent bool
+	// UserFallback repeats a call with the user token, once, if Slack refuses
+	// the bot's for what a user's may be allowed: see Fallback.
+	UserFallback bool
 }
 
 // who identifies the token that the options choose.
@@ -171,7 +190,11 @@ func (o CallOptions) who() string {
 	if o.AsUser {
 		kind = "u"
 	}
-	return o.Enterprise + "/" + o.Team + "/" + o.Bot + "/" + kind
+	if o.Team != "" {
+		// A bot of a workspace has one token, however it was installed.
+		return o.Team + "/" + o.Bot + "/" + kind
+	}
+	return o.Enterprise + "//" + o.Bot + "/" + kind
 }
 
 // ErrMethod is wrapped when a method's name cannot be one of Slack's.
@@ -182,6 +205,28 @@ var ErrMethod = errors.New("not the name of a Web API method")
 // name is impossible. Whatever went wrong on the way to Slack or there is in
 // the Result.
 func (c *Client) Call(ctx context.Context, method string, args *runtime.Dict, o CallOptions) (Result, error) {
+	res, err := c.call(ctx, method, args, o)
+	if err != nil || !o.UserFallback || o.AsUser || res.OK || !Fallback(res.Error) {
+		return res, err
+	}
+	o.AsUser = true
+	if _, err := c.o.Tokens.Token(ctx, o.Team, o.Enterprise, o.Bot, true); err != nil {
+		return res, nil
+	}
+	return c.call(ctx, method, args, o)
+}
+
+// Fallback reports whether an error of a bot's call may go away with the token
+// of a user: scope, kind of token, or a channel that the bot is not in.
+func Fallback(code string) bool {
+	switch code {
+	case "missing_scope", "not_allowed_token_type", "channel_not_found", "not_in_channel":
+		return true
+	}
+	return false
+}
+
+func (c *Client) call(ctx context.Context, method string, args *runtime.Dict, o CallOptions) (Result, error) {
 	if !validMethod(method) {
 		return Result{}, fmt.Errorf("call %.100q: %w", method, ErrMethod)
 	}

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
 )
 
-// ErrNotFound says that Slack knows no such user or channel.
+// ErrNotFound says that Slack knows no such user, channel, user group, …
 var ErrNotFound = errors.New("not found")
 
 // Error is an answer that is not ok, where a look-up has no other result.
@@ -37,7 +36,8 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	switch e.Code {
-	case "user_not_found", "users_not_found", "user_not_visible", "channel_not_found", "not_found", "bot_not_found":
+	case "user_not_found", "users_not_found", "user_not_visible", "channel_not_found", "not_found", "bot_not_found",
+		"no_such_subteam", "emoji_not_found":
 		return true
 	}
 	return false
@@ -109,7 +109,7 @@ func (c *Client) ChannelID(ctx context.Context, name string, o CallOptions) (str
 
 // DM opens the direct conversation with a user and returns its channel id.
 func (c *Client) DM(ctx context.Context, user string, o CallOptions) (string, error) {
-	return c.dms.get(ctx, o.who()+" "+user, time.Time{}, func(ctx context.Context) (string, error) {
+	return c.dms.get(ctx, keyOf(o, user), time.Time{}, func(ctx context.Context) (string, error) {
 		// To open one that is open returns it: safe to repeat.
 		o := o
 		o.Idempotent = true
@@ -130,7 +130,7 @@ func (c *Client) DM(ctx context.Context, user string, o CallOptions) (string, er
 
 // object is one cached object, loaded by one call.
 func (c *Client) object(ctx context.Context, in *cache[runtime.JSON], key string, o CallOptions, method, arg, value, field string) (runtime.JSON, error) {
-	return in.get(ctx, o.who()+" "+key, time.Time{}, func(ctx context.Context) (runtime.JSON, error) {
+	return in.get(ctx, keyOf(o, key), time.Time{}, func(ctx context.Context) (runtime.JSON, error) {
 		r, err := c.Call(ctx, method, runtime.NewDict(arg, value), o)
 		if err != nil {
 			return nil, err
@@ -144,102 +144,6 @@ func (c *Client) object(ctx context.Context, in *cache[runtime.JSON], key string
 		}
 		return obj, nil
 	})
-}
-
-// index maps the names of a team's users or channels to their ids.
-type index struct{ ids map[string]string }
-
-// kindOf describes one of the two indexes.
-type kindOf struct {
-	method, field, missing string
-	args                   func() *runtime.Dict
-	names                  func(*runtime.View) []string
-}
-
-var (
-	users = kindOf{
-		"users.list", "members", "user_not_found",
-		func() *runtime.Dict { return runtime.NewDict("limit", int64(1000)) },
-		func(w *runtime.View) []string {
-			names := []string{str(w, "name")}
-			if p, ok := w.Get("profile"); ok {
-				if p, ok := p.(*runtime.View); ok {
-					names = append(names, str(p, "display_name"), str(p, "display_name_normalized"))
-				}
-			}
-			return names
-		},
-	}
-	channels = kindOf{
-		"conversations.list", "channels", "channel_not_found",
-		func() *runtime.Dict {
-			return runtime.NewDict("types", "public_channel,private_channel", "exclude_archived", true, "limit", int64(1000))
-		},
-		func(w *runtime.View) []string { return []string{str(w, "name"), str(w, "name_normalized")} },
-	}
-)
-
-// byName finds a name in the index, which is loaded anew if it is older than
-// a minute and lacks the name: somebody may have just made it.
-func (c *Client) byName(ctx context.Context, k kindOf, name string, o CallOptions) (string, error) {
-	name = strings.ToLower(name)
-	if name == "" {
-		return "", &Error{Method: k.method, Code: k.missing}
-	}
-	key, since := k.method+" "+o.who(), time.Time{}
-	for range 2 {
-		ix, err := c.indexes.get(ctx, key, since, func(ctx context.Context) (*index, error) { return c.loadIndex(ctx, k, o) })
-		if err != nil {
-			return "", err
-		}
-		if id := ix.ids[name]; id != "" {
-			return id, nil
-		}
-		since = c.o.Now().Add(-time.Minute)
-	}
-	return "", &Error{Method: k.method, Code: k.missing}
-}
-
-func (c *Client) loadIndex(ctx context.Context, k kindOf, o CallOptions) (*index, error) {
-	ix := &index{ids: map[string]string{}}
-	last, _, err := c.Pages(ctx, k.method, k.args(), o, DefaultMaxPages, func(page Result) bool {
-		w, err := runtime.ParseView(page.Body)
-		if err != nil {
-			return false
-		}
-		list, _ := w.Get(k.field)
-		items, ok := list.(*runtime.View)
-		for i := 0; ok && i < items.Len(); i++ {
-			if item, ok := items.Index(i).(*runtime.View); ok {
-				c.indexOne(ix, k, item, o)
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !last.OK {
-		return nil, refused(k.method, last)
-	}
-	return ix, nil
-}
-
-func (c *Client) indexOne(ix *index, k kindOf, item *runtime.View, o CallOptions) {
-	id := str(item, "id")
-	if gone, _ := item.Get("deleted"); id == "" || gone == true {
-		return
-	}
-	for i, n := range k.names(item) {
-		n = strings.ToLower(n)
-		// The handle of one user is stronger than the display name of another.
-		if n != "" && (i == 0 || ix.ids[n] == "") {
-			ix.ids[n] = id
-		}
-	}
-	if k.method == channels.method {
-		c.channels.put(o.who()+" "+id, item.JSON())
-	}
 }
 
 func str(w *runtime.View, key string) string {
@@ -256,7 +160,7 @@ type Identity struct {
 // Identity asks auth.test, and for a bot's app bots.info, once per token and
 // hour. App is empty if the scope for bots.info is missing.
 func (c *Client) Identity(ctx context.Context, o CallOptions) (Identity, error) {
-	return c.selves.get(ctx, o.who(), time.Time{}, func(ctx context.Context) (Identity, error) {
+	return c.selves.get(ctx, keyOf(o, "self"), time.Time{}, func(ctx context.Context) (Identity, error) {
 		r, err := c.Call(ctx, "auth.test", nil, o)
 		if err != nil {
 			return Identity{}, err
@@ -277,44 +181,13 @@ func (c *Client) Identity(ctx context.Context, o CallOptions) (Identity, error) 
 	})
 }
 
-// Observe drops what an event shows to be out of date. Call it for each event.
-func (c *Client) Observe(e *event.Event) {
-	if e.Kind != event.Other {
-		return
-	}
-	var ids []string
-	switch {
-	case strings.HasPrefix(e.Type, "channel_"), strings.HasPrefix(e.Type, "group_"), strings.HasPrefix(e.Type, "im_"):
-		ids = []string{e.Channel, text(dig(e.Raw, "event", "channel")), text(dig(e.Raw, "event", "channel", "id"))}
-		c.drop(c.channels, e.Team, ids)
-		c.indexes.forgetIf(func(key string) bool { return strings.HasPrefix(key, channels.method) && ofTeam(key, e.Team) })
-	case e.Type == "user_change", e.Type == "user_profile_changed", e.Type == "team_join":
-		ids = []string{e.User, text(dig(e.Raw, "event", "user", "id")), strings.ToLower(text(dig(e.Raw, "event", "user", "profile", "email")))}
-		c.drop(c.users, e.Team, ids)
-		c.indexes.forgetIf(func(key string) bool { return strings.HasPrefix(key, users.method) && ofTeam(key, e.Team) })
-	case e.Type == "tokens_revoked", e.Type == "app_uninstalled":
-		c.selves.forgetIf(func(key string) bool { return ofTeam(key, e.Team) })
-	}
+// Bot looks a bot up by its id (B…), and returns Slack's bot object.
+func (c *Client) Bot(ctx context.Context, id string, o CallOptions) (runtime.JSON, error) {
+	return c.object(ctx, c.bots, id, o, "bots.info", "bot", id, "bot")
 }
 
 // Result is the refusal as a Result.
 func (e *Error) Result() Result { return failure(e.Code, e.Error()) }
-
-// drop forgets objects of a team, whichever bot looked them up.
-func (c *Client) drop(in *cache[runtime.JSON], team string, ids []string) {
-	in.forgetIf(func(key string) bool {
-		_, id, _ := strings.Cut(key, " ")
-		for _, want := range ids {
-			if want != "" && id == want {
-				return ofTeam(key, team)
-			}
-		}
-		return false
-	})
-}
-
-// ofTeam reports whether a cache key is of a team: keys hold CallOptions.who.
-func ofTeam(key, team string) bool { return team == "" || strings.Contains(key, "/"+team+"/") }
 
 func text(v runtime.Value) string { s, _ := v.(string); return s }
 
