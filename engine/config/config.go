@@ -41,7 +41,9 @@ type Config struct {
 	// answers what is addressed to a bot and meets no handler with help.
 	Handlers      Handlers `key:"-"`
 	DefaultToHelp bool     `key:"default_to_help"`
-	Queue         Queue    `key:"queue"`
+	// Authorization guards the HTTP API: what it does not allow is refused.
+	Authorization Authorization `key:"authorization"`
+	Queue         Queue         `key:"queue"`
 	// Sandbox is default, strict or none.
 	Sandbox string `key:"sandbox"`
 	// Workers is the number of worker processes; 0 means one per processor.
@@ -183,7 +185,6 @@ func (l Limits) Runtime() runtime.Limits {
 // legacy are keys of an omnibot configuration that are accepted, and what to
 // say of them.
 var legacy = map[string]string{
-	"authorization":                  "authorization guards omnibot's API, which this version does not serve",
 	"help_handler":                   "help_handler is not used: write help_callback",
 	"team_fallback":                  "team_fallback is not used",
 	"list_provider_update_frequency": "list_provider_update_frequency has no counterpart: look-ups are refreshed by Slack's events",

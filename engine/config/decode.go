@@ -184,6 +184,16 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, name string) {
 			return
 		}
 		out := reflect.MakeSlice(v.Type(), 0, len(items))
+		if v.Type().Elem().Kind() == reflect.Struct {
+			for i, item := range items {
+				elem := reflect.New(v.Type().Elem()).Elem()
+				d.place(fmt.Sprintf("%s.%d", name, i), item)
+				d.structure(item, elem, fmt.Sprintf("%s.%d.", name, i))
+				out = reflect.Append(out, elem)
+			}
+			v.Set(out)
+			return
+		}
 		for _, item := range items {
 			if s, ok := d.scalar(item, name); ok {
 				out = reflect.Append(out, reflect.ValueOf(s))
@@ -214,6 +224,9 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, name string) {
 		d.once(n.Content[:i], key, name)
 		d.place(name+"."+key.Value, key)
 		elem := reflect.New(v.Type().Elem()).Elem()
+		if e, ok := elem.Addr().Interface().(interface{ setDefaults() }); ok {
+			e.setDefaults()
+		}
 		switch elem.Kind() {
 		case reflect.Interface:
 			if value := d.any(item, name+"."+key.Value); value != nil {

@@ -56,8 +56,12 @@ func (c *Config) walkMap(m reflect.Value, key string, out *[]Value) {
 	sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
 	for _, k := range keys {
 		elem := m.MapIndex(k)
-		if elem.Kind() == reflect.Map {
+		switch elem.Kind() {
+		case reflect.Map:
 			c.walkMap(elem, key+"."+k.String(), out)
+			continue
+		case reflect.Struct:
+			c.walk(elem, key+"."+k.String()+".", out)
 			continue
 		}
 		*out = append(*out, c.value(key+"."+k.String(), show(elem)))
@@ -83,6 +87,12 @@ func show(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case []string:
 		return strings.Join(x, ", ")
+	case []AuthCheck:
+		names := make([]string, len(x))
+		for i, check := range x {
+			names[i] = check.Module
+		}
+		return strings.Join(names, ", ")
 	case time.Duration:
 		return x.String()
 	case runtime.Value:
