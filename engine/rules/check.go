@@ -35,6 +35,7 @@ const (
 	otherMethod
 	notFound
 	isFound
+	notBegun
 )
 
 // hit is a rule that an event meets.
@@ -91,7 +92,8 @@ func (r *Rule) checkKind(s *subject) reason {
 		}
 		return r.checkMessage(e)
 	case event.Message:
-		if e.Kind != event.Message {
+		// What is asked of a bot may reach it as a mention alone.
+		if e.Kind != event.Message && (e.Kind != event.Mention || r.Match == "") {
 			return otherKind
 		}
 		return r.checkMessage(e)
@@ -148,6 +150,9 @@ func (r *Rule) checkPattern(s *subject, h *hit) reason {
 	e := s.e
 	switch r.Kind {
 	case event.Message, event.Mention:
+		if r.Match != "" {
+			return r.checkMatch(s, h)
+		}
 		return r.checkText(s.text(r.Kind), h)
 	case event.Action, event.Options:
 		return r.checkElements(e, h)

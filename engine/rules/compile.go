@@ -24,7 +24,7 @@ type declaration struct {
 // declarations by the name of the built-in; the standard library declares the
 // same names and parameters.
 var declarations = map[string]declaration{
-	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text},
+	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text, own: []string{"match"}},
 	"on.mention":     {kind: event.Mention, arg: "regex", read: (*compiler).text},
 	"on.command":     {kind: event.Command, arg: "command", read: (*compiler).command, answers: true, own: []string{"args"}},
 	"on.action":      {kind: event.Action, arg: "id", read: (*compiler).action, answers: true, own: []string{"block"}},
@@ -107,6 +107,7 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	c.options(r)
 	v, given := c.args.Get(decl.arg)
 	switch {
+	case decl.kind == event.Message && c.matchOption(r):
 	case decl.read == nil:
 		r.any = true
 	case !given && c.perhaps(decl.arg):
@@ -115,7 +116,7 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	default:
 		decl.read(c, r, v)
 	}
-	if r.Absent && (!isText(decl.kind) || r.any) && !c.perhaps(decl.arg) {
+	if r.Absent && r.Match == "" && (!isText(decl.kind) || r.any) && !c.perhaps(decl.arg) {
 		c.fail("absent", "", "%s: absent works with on.message and on.mention, and needs a regex", reg.Name)
 	}
 	if len(c.errs) > before {

@@ -43,6 +43,9 @@ func (s *Set) Explain(e *event.Event) []Verdict {
 		case h.stopped:
 			v.Why = fmt.Sprintf("stopped by %s at %s", h.by, h.by.Pos)
 			continue
+		case h.by != nil && h.rule.Match != "":
+			v.Why = fmt.Sprintf("%s at %s has matched", h.by, h.by.Pos)
+			continue
 		case h.by != nil:
 			v.Why = fmt.Sprintf("answered by %s at %s", h.by, h.by.Pos)
 			continue
@@ -105,11 +108,21 @@ func (w reason) words(r *Rule, s *subject) string {
 	case otherMethod:
 		return fmt.Sprintf("the method is %s, not %s", e.Request.Method, strings.Join(r.Hook.Methods, " or "))
 	case notFound:
-		return fmt.Sprintf("the regex %q is not found in %q", r.Pattern, clip(s.text(r.Kind)))
+		return fmt.Sprintf("the regex %q is not found in %q", r.Pattern, clip(r.tried(s)))
+	case notBegun:
+		return fmt.Sprintf("%q does not begin with %q", clip(s.read().command), r.Pattern)
 	case isFound:
-		return fmt.Sprintf("the regex %q is found in %q, and the rule is for its absence", r.Pattern, clip(s.text(r.Kind)))
+		return fmt.Sprintf("the regex %q is found in %q, and the rule is for its absence", r.Pattern, clip(r.tried(s)))
 	}
 	return ""
+}
+
+// tried is the text that the rule's regex is tried on.
+func (r *Rule) tried(s *subject) string {
+	if r.Match != "" {
+		return s.read().text
+	}
+	return s.text(r.Kind)
 }
 
 func channelWords(r *Rule, s *subject) string {

@@ -101,7 +101,14 @@ func (f *filter) team(s *subject) bool {
 
 func (f *filter) bot(s *subject) bool {
 	return len(f.bots) == 0 || s.e.Bot != "" && slices.Contains(f.bots, s.e.Bot) ||
-		s.e.App != "" && slices.Contains(f.bots, s.e.App)
+		s.e.App != "" && (slices.Contains(f.bots, s.e.App) || slices.ContainsFunc(f.bots, s.appOf))
+}
+
+// appOf reports whether a bot is the event's, given as TEAM/APP: an app that is
+// in several workspaces is another bot in each.
+func (s *subject) appOf(bot string) bool {
+	team, app, ok := strings.Cut(bot, "/")
+	return ok && app == s.e.App && (team == s.e.Team || team != "" && team == s.e.Enterprise)
 }
 
 // disjoint reports whether two texts filters can never admit the same event.

@@ -39,7 +39,7 @@ func (r *Rule) keySets() []keySet {
 		return nil
 	case r.Kind == event.Schedule:
 		return []keySet{{{byID, r.ID}}}
-	case r.any || r.Absent:
+	case r.any || r.Absent || r.Match != "": // the text as sent does not show what a readable one has
 	case r.re != nil:
 		for _, set := range literals(r.re.String()) {
 			var ks keySet

@@ -95,6 +95,8 @@ func (s *Set) collect(sc *scratch) {
 		})
 	case e.Kind == event.Message && sc.subject.addressed:
 		s.lookUp(event.Mention, s.kinds[event.Mention], sc)
+	case e.Kind == event.Mention && s.needs.text:
+		s.lookUp(event.Message, s.kinds[event.Message], sc)
 	}
 	s.lookUp(e.Kind, s.kinds[e.Kind], sc)
 	s.lookUp(event.Other, s.any, sc)
@@ -143,6 +145,7 @@ func (s *Set) lookUp(kind event.Kind, x *index, sc *scratch) {
 // resolve decides among the rules that an event meets, given in order: one
 // answers, and stop ends the list.
 func resolve(hits []hit) {
+	resolveMatch(hits)
 	var one *hit
 	var elements uint64
 	for i := range hits {

@@ -42,6 +42,9 @@ type Rule struct {
 
 	// Block restricts an action to one block_id; "" is any.
 	Block string
+	// Match is how a message rule's pattern is tried: see the constants in
+	// readable.go. Empty is the regex, on the text as it was sent.
+	Match string
 	// Removed makes a reaction rule see removals instead of additions.
 	Removed bool
 	// Args is the grammar of a command's arguments, or nil.
@@ -51,6 +54,7 @@ type Rule struct {
 	Schedule *Schedule
 
 	re      *regexp.Regexp // nil: Pattern is matched as it is
+	size    int            // instructions of re and blockRE together
 	names   []string       // of the groups of re
 	any     bool           // matches whatever its kind sees: no pattern, or "*"
 	subtype string         // of on.event("message.channel_topic")
@@ -98,6 +102,9 @@ func (r *Rule) Slow() bool { return r.slow }
 
 // String describes the rule as an author wrote it: on.message("deploy").
 func (r *Rule) String() string {
+	if r.Match == matchNothing {
+		return "on.message(match=\"nothing\")"
+	}
 	if r.Pattern == "" {
 		return "on." + string(r.Kind)
 	}
@@ -124,6 +131,8 @@ func (r *Rule) label() string {
 		s += "@" + r.Block
 	case r.Removed:
 		s += ":removed"
+	case r.Match != "":
+		s += ":" + r.Match
 	case r.Absent:
 		s += ":absent"
 	}
@@ -151,7 +160,7 @@ func finish(rules []*Rule) {
 		}
 		r.ID = r.Script + ":" + l
 		r.keys = r.keySets()
-		r.slow = len(r.keys) == 0 && isText(r.Kind)
+		r.slow = len(r.keys) == 0 && isText(r.Kind) && r.Match == ""
 	}
 }
 

@@ -24,7 +24,7 @@ type Set struct {
 }
 
 // needs tells which names must be known for an event to be matched.
-type needs struct{ channels, users bool }
+type needs struct{ channels, users, text bool }
 
 // NewSet builds the index. names may be nil: then rules that go by names of
 // channels or users match nothing.
@@ -68,6 +68,7 @@ func NewSet(rules []*Rule, names Names) *Set {
 
 func (s *Set) need(r *Rule) {
 	s.needs.channels = s.needs.channels || len(r.filter.channelNames)+len(r.filter.channelGlobs) > 0
+	s.needs.text = s.needs.text || r.Match != ""
 	s.needs.users = s.needs.users || len(r.filter.userNames)+len(r.filter.userMails) > 0
 }
 
@@ -114,6 +115,10 @@ func (s *Set) OfKind(kind event.Kind) []*Rule {
 // name of a channel, or by the name or address of a user: then the caller
 // makes Names know those of an event before it matches it.
 func (s *Set) NeedsChannelNames() bool { return s.needs.channels }
+
+// NeedsTextNames reports whether any rule goes by the text as people read it:
+// then Names should know what is mentioned in it.
+func (s *Set) NeedsTextNames() bool { return s.needs.text }
 
 // NeedsUserNames is described at NeedsChannelNames.
 func (s *Set) NeedsUserNames() bool { return s.needs.users }

@@ -17,6 +17,9 @@ type subject struct {
 	addressed bool
 	after     string
 
+	// readable is for rules with a match option.
+	readable readable
+
 	channel, user, mail string
 	channelKnown        bool
 	userKnown           bool
