@@ -21,6 +21,7 @@ type Pool struct {
 
 	// Workers with a place, by priority, with the runs that wait for one.
 	main, slow crew
+	lastRun    time.Time // when a pass was asked for last
 	// What else waits: runs and loads take turns, so that neither a reload nor a
 	// flood of events keeps the other from a worker. retries need a fresh worker.
 	loads, retries taskList

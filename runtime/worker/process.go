@@ -335,8 +335,8 @@ func (w *worker) timeLeft() bool {
 		w.setEnd(w.headEnds)
 		return true
 	}
-	// A slow script has shown what it does: its deadline is wall time.
-	if t.dropped || w.slow && !w.flights[at].preload || !w.patience.renew(t.limits.Deadline) {
+	// A slow script has shown what it does: the deadline of its passes is wall time.
+	if t.dropped || w.slow && !t.load && !w.flights[at].preload || !w.patience.renew(t.limits.Deadline) {
 		return false
 	}
 	w.setEnd(w.headEnds.Add(t.limits.Deadline))

@@ -16,6 +16,9 @@ const (
 	// shortLane is the same for runs of one lane: other workers cannot take up
 	// their successors meanwhile.
 	shortLane = 60 * time.Microsecond
+	// loadsAlone is how long no pass may have been asked for if scripts are to
+	// be loaded by all workers.
+	loadsAlone = time.Second
 	// scanAhead bounds the search of a queue for something that can start.
 	scanAhead = 64
 )
@@ -33,6 +36,7 @@ func (p *Pool) enqueue(t *task) {
 			return
 		}
 	}
+	p.lastRun = time.Now()
 	p.crewOf(t).runs.pushBack(t)
 }
 
@@ -82,7 +86,7 @@ func (p *Pool) hasPlace(c *crew) bool {
 func (p *Pool) match(c *crew) (*task, *worker) {
 	lists := [2]*taskList{&c.runs, &p.loads}
 	switch {
-	case c == &p.slow:
+	case (c == &p.slow) != p.loadsGiveWay():
 		lists[1] = nil
 	case p.loadsNext:
 		lists[0], lists[1] = lists[1], lists[0]
@@ -98,6 +102,13 @@ func (p *Pool) match(c *crew) (*task, *worker) {
 		}
 	}
 	return nil, nil
+}
+
+// loadsGiveWay reports whether scripts are loaded at low priority, by workers of
+// their own, because passes are being made: the top level of a script may take
+// as long as a pass may, and a change of many files would hold up all events.
+func (p *Pool) loadsGiveWay() bool {
+	return p.opt.Slow > 0 && !p.opt.Own && time.Since(p.lastRun) < loadsAlone
 }
 
 // matchIn looks for a task that can begin before those of its lane that come
