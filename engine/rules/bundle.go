@@ -98,11 +98,23 @@ func (l *Loader) attempt(ctx context.Context, t *tree, main string, running *Ver
 	}
 	if src.err != nil {
 		a.errs = runtime.Errors{src.err}
+		if src.virtual != nil {
+			a.errs = src.virtual.Errors
+		}
 		return a, nil
+	}
+	language := l.opts.Languages[path.Ext(main)]
+	if src.virtual != nil {
+		language = src.virtual.Language
+		defer func() {
+			if a.version != running {
+				src.place(a)
+			}
+		}()
 	}
 	files := map[string][]byte{main: src.text.bytes}
 	for range maxRounds {
-		b := runtime.NewBundle(l.opts.Languages[path.Ext(main)], main, maps.Clone(files), l.config(main))
+		b := runtime.NewBundle(language, main, maps.Clone(files), l.config(main))
 		if running != nil && running.Digest == b.Digest {
 			a.version = running
 			return a, nil

@@ -36,6 +36,9 @@ func (l *Loader) Sources() []Source {
 	out := make([]Source, 0, len(l.tree.files))
 	for _, p := range slices.Sorted(maps.Keys(l.tree.files)) {
 		src := l.tree.files[p]
+		if src.virtual != nil {
+			continue
+		}
 		s := Source{Path: src.path, Dir: src.dir, Test: isTest(src.path)}
 		_, s.Script = slices.BinarySearch(l.tree.scripts, p)
 		if src.text != nil {

@@ -25,6 +25,11 @@ type LoaderOptions struct {
 	// Only, if not nil, picks the scripts whose rules are wanted, by path; the
 	// others can still be loaded by them.
 	Only func(path string) bool
+	// Virtual makes scripts that no file holds, at every load; has tells of the
+	// files of the directories. May be nil. Files are what it reads: changes of
+	// them are noticed.
+	Virtual func(has func(path string) bool) []Virtual
+	Files   []string
 	// Library holds the scripts that are loaded as @starling//path. May be nil.
 	Library fs.FS
 	// Config is what `config` is in a script, by the script's path, with or
@@ -173,6 +178,7 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	if l.opts.Only != nil {
 		t.scripts = slices.DeleteFunc(t.scripts, func(p string) bool { return !l.opts.Only(p) })
 	}
+	l.addVirtual(t)
 	l.forgetWaiting(t)
 	fresh, err := l.compileAll(ctx, t)
 	if err != nil {

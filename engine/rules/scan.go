@@ -28,6 +28,8 @@ type source struct {
 	err  *runtime.Error
 	info fs.FileInfo
 	read time.Time
+	// virtual is set for a script that was made.
+	virtual *Virtual
 }
 
 // tree is what one scan found. It is immutable.

@@ -107,6 +107,9 @@ func (w *watcher) note(ev fsnotify.Event) {
 // concerns leaves out what happens beside the rules directories: their parents
 // are watched as well, for a directory that is replaced.
 func (w *watcher) concerns(name string) bool {
+	if w.l.watchedFile(name) {
+		return true
+	}
 	for _, dir := range w.l.opts.Dirs {
 		dir = filepath.Clean(dir)
 		if name == dir {
@@ -198,6 +201,9 @@ func (w *watcher) addWatches() bool {
 	}
 	for _, dir := range dirs {
 		watch(filepath.Clean(dir))
+	}
+	for _, f := range w.l.opts.Files {
+		watch(filepath.Dir(filepath.Clean(f)))
 	}
 	for _, dir := range w.l.opts.Dirs {
 		watch(filepath.Dir(filepath.Clean(dir)))
