@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,5 +213,16 @@ rules_config: {deploys: {a: 1, a: 2}}
 	}
 	if pos, line := c.Place("rules_config.deploys"); pos.Line != 10 || pos.Col != 16 || !strings.HasPrefix(line, "rules_config") {
 		t.Errorf("rules_config.deploys is at %v, %q", pos, line)
+	}
+}
+
+// A column is a byte, also behind characters of several.
+func TestFaultBehindCharactersOfSeveralBytes(t *testing.T) {
+	t.Parallel()
+	const text = "secrets: {\"größe\": \"é\", x: [1]}\n"
+	_, err := config.Load(config.Sources{File: "starling.yaml", Text: []byte(text)})
+	want := strings.Index(text, "[1]") + 1
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("starling.yaml:1:%d: ", want)) {
+		t.Errorf("want column %d, got %v", want, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,6 +23,7 @@ type decoder struct {
 	c        *Config
 	path     string
 	text     []byte
+	lines    [][]byte // of text, once a position is asked for
 	getenv   func(string) string
 	problems runtime.Errors
 	// visited bounds what aliases can expand to.
@@ -35,9 +37,30 @@ type decoder struct {
 	own bool
 }
 
+// position is where a node is: the parser counts columns in characters, a
+// runtime.Position in bytes.
+func (d *decoder) position(n *yaml.Node) runtime.Position {
+	if d.lines == nil {
+		d.lines = bytes.Split(d.text, []byte("\n"))
+	}
+	p := runtime.Position{Path: d.path, Line: n.Line, Col: n.Column}
+	if n.Line < 1 || n.Line > len(d.lines) {
+		return p
+	}
+	at, line := 0, d.lines[n.Line-1]
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRune(line[min(at, len(line)):])
+		at += max(size, 1)
+	}
+	if n.Column > 0 {
+		p.Col = at + 1
+	}
+	return p
+}
+
 // place remembers where a setting is.
 func (d *decoder) place(name string, n *yaml.Node) {
-	d.c.places[name] = runtime.Position{Path: d.path, Line: n.Line, Col: n.Column}
+	d.c.places[name] = d.position(n)
 }
 
 // maxNodes bounds a configuration file, aliases expanded.
@@ -81,7 +104,7 @@ func (d *decoder) syntax(err error) {
 
 func (d *decoder) fail(n *yaml.Node, msg, hint string) {
 	e := problem(d.path, msg, hint)
-	e.Pos.Line, e.Pos.Col = n.Line, n.Column
+	e.Pos = d.position(n)
 	e.SetLine(d.text)
 	d.problems = append(d.problems, e)
 }

@@ -122,7 +122,7 @@ func (d *decoder) entries(n *yaml.Node, name string, f func(key, value *yaml.Nod
 
 func (d *decoder) handler(n *yaml.Node, list string) Handler {
 	name := strings.TrimSuffix(strings.TrimSuffix(list, "s"), "_handler") + " handler"
-	h := Handler{Pos: runtime.Position{Path: d.path, Line: n.Line, Col: n.Column}, At: map[string]runtime.Position{}, ResponseType: "ephemeral"}
+	h := Handler{Pos: d.position(n), At: map[string]runtime.Position{}, ResponseType: "ephemeral"}
 	d.entries(n, name, func(key, v *yaml.Node) {
 		if v.Tag == "!!null" {
 			return
@@ -131,7 +131,7 @@ func (d *decoder) handler(n *yaml.Node, list string) Handler {
 			d.warn(key, fmt.Sprintf("%s: %s is not used", name, key.Value), hintFor(key.Value, handlerKeys[list]))
 			return
 		}
-		h.At[key.Value] = runtime.Position{Path: d.path, Line: v.Line, Col: v.Column}
+		h.At[key.Value] = d.position(v)
 		d.handlerKey(&h, name+": "+key.Value, key.Value, v)
 	})
 	d.checkHandler(n, &h, list, name)
@@ -169,7 +169,7 @@ func (d *decoder) handlerKey(h *Handler, name, key string, v *yaml.Node) {
 	case "bots":
 		h.Bots = map[string][]string{}
 		d.entries(v, name, func(team, bots *yaml.Node) {
-			h.At["bots."+team.Value] = runtime.Position{Path: d.path, Line: team.Line, Col: team.Column}
+			h.At["bots."+team.Value] = d.position(team)
 			h.Bots[team.Value] = d.texts(bots, name+"."+team.Value)
 		})
 	case "callbacks":
@@ -235,12 +235,12 @@ func (d *decoder) checkHandler(n *yaml.Node, h *Handler, list, name string) {
 var modulePath = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (d *decoder) callback(n *yaml.Node, name string) Callback {
-	cb := Callback{Pos: runtime.Position{Path: d.path, Line: n.Line, Col: n.Column}, Kwargs: &runtime.Dict{}}
+	cb := Callback{Pos: d.position(n), Kwargs: &runtime.Dict{}}
 	d.entries(n, name, func(key, v *yaml.Node) {
 		switch key.Value {
 		case "module":
 			module, _ := d.literal(v, name+": module")
-			cb.Pos = runtime.Position{Path: d.path, Line: v.Line, Col: v.Column}
+			cb.Pos = d.position(v)
 			if !modulePath.MatchString(module) {
 				d.fail(v, fmt.Sprintf("%s: module: want pkg.module:function (got %q)", name, module), "")
 				return

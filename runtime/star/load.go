@@ -109,7 +109,7 @@ func (ld *loader) unit(name string, from runtime.Position) *unit {
 		})
 		return u
 	}
-	f, err := options.Parse(name, text, 0)
+	f, err := parse(name, text)
 	if err != nil {
 		ld.syntaxErrors(name, text, err)
 		return u

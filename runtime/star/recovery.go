@@ -30,7 +30,7 @@ func syntaxErrors(path string, text []byte, first error) []error {
 		}
 		// Empty lines in front keep the numbers right.
 		part := strings.Repeat("\n", next) + strings.Join(lines[next:end], "\n") + "\n"
-		if _, err := options.Parse(path, part, 0); err != nil {
+		if _, err := parse(path, []byte(part)); err != nil {
 			errs = append(errs, err)
 		}
 		next = end

@@ -23,7 +23,7 @@ func Parse(path string, text []byte) (*Tree, error) {
 			Msg: fmt.Sprintf("source of %d bytes exceeds the limit of %d", len(text), most),
 		}}
 	}
-	f, err := options.Parse(path, text, 0)
+	f, err := parse(path, text)
 	if err != nil {
 		ld.syntaxError(err)
 		return nil, ld.problems()

@@ -155,8 +155,7 @@ func (d *document) span(start, end int) protocol.Range {
 	return protocol.Range{Start: d.position(start), End: d.position(end)}
 }
 
-// place returns the byte of a runtime.Position, whose lines end with \n. The
-// parsers of Starlark and YAML count columns in characters, that of Lua in bytes.
+// place returns the byte of a runtime.Position, whose lines end with \n.
 func (d *document) place(p runtime.Position) int {
 	at := 0
 	for range p.Line - 1 {
@@ -170,18 +169,7 @@ func (d *document) place(p runtime.Position) int {
 	if end < 0 {
 		end = len(d.text) - at
 	}
-	end += at
-	if d.lua() {
-		return min(at+max(0, p.Col-1), end)
-	}
-	for range p.Col - 1 {
-		if at >= end {
-			break
-		}
-		_, n := utf8.DecodeRuneInString(d.text[at:])
-		at += n
-	}
-	return at
+	return min(at+max(0, p.Col-1), at+end)
 }
 
 // change is one of a didChange: without a range it is the whole text.

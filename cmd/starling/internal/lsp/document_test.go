@@ -51,7 +51,7 @@ func TestPositionsCountUTF16Units(t *testing.T) {
 func TestPlacesOfProblems(t *testing.T) {
 	t.Parallel()
 	const text = "é🚀 = wrong\nx"
-	for uri, col := range map[string]int{"file:///a.star": 6, "file:///a.yaml": 6, "file:///a.lua": 10} {
+	for uri, col := range map[string]int{"file:///a.star": 10, "file:///a.yaml": 10, "file:///a.lua": 10} {
 		d := newDocument(uri, 1, text)
 		got := d.diagnostic(&runtime.Error{Pos: runtime.Position{Line: 1, Col: col}})
 		if got.Range.Start.Character != 6 || strings.HasSuffix(uri, ".star") && got.Range.End.Character != 11 {
