@@ -34,6 +34,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/explain"
 	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/lookup"
 	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
@@ -84,6 +85,8 @@ type Engine struct {
 	store   queue.Store
 	pool    runtime.Pool
 	slack   *slackapi.Client
+	bots    *bots
+	shelf   *lookup.Shelf
 	known   *names
 	loader  *rules.Loader
 	live    door.Live
@@ -200,9 +203,9 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.S
 func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	c := e.o.Config
 	var err error
+	e.bots, e.shelf = newBots(c), lookup.New(e.store.State(), e.log)
 	e.slack, err = slackapi.New(slackapi.Options{
-		BaseURL: c.Slack.APIURL, Tokens: slackapi.Static{Bot: c.Slack.BotToken, User: c.Slack.UserToken},
-		Logger: e.log, Metrics: e.metrics,
+		BaseURL: c.Slack.APIURL, Tokens: e.bots, Shelf: e.shelf, Logger: e.log, Metrics: e.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -240,6 +243,10 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 
 // complete fills in what only the server knows of an event.
 func (e *Engine) complete(ev *event.Event) {
+	if len(e.bots.teams) > 0 {
+		e.bots.complete(ev)
+		return
+	}
 	if id := e.self.Load(); id != nil {
 		if ev.BotUser == "" {
 			ev.BotUser = id.User
@@ -250,17 +257,29 @@ func (e *Engine) complete(ev *event.Event) {
 // introduce finds out who the bot is, so that rules can tell its own messages
 // and mentions of it. It tries until Slack answers or says no.
 func (e *Engine) introduce(ctx context.Context) error {
-	if e.o.Config.Slack.BotToken == "" {
+	var each sync.WaitGroup
+	for _, bot := range e.bots.callable(e.o.Config) {
+		each.Go(func() {
+			o := slackapi.CallOptions{Team: bot.TeamID, Bot: bot.Name}
+			_ = e.introduceOne(ctx, o, func(id slackapi.Identity) { e.bots.introduced(bot, id) })
+		})
+	}
+	defer each.Wait()
+	if len(e.bots.teams) > 0 || e.o.Config.Slack.BotToken == "" {
 		return nil
 	}
+	return e.introduceOne(ctx, slackapi.CallOptions{}, func(id slackapi.Identity) { e.self.Store(&id) })
+}
+
+func (e *Engine) introduceOne(ctx context.Context, o slackapi.CallOptions, known func(slackapi.Identity)) error {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		id, err := e.slack.Identity(ctx, slackapi.CallOptions{})
+		id, err := e.slack.Identity(ctx, o)
 		if err == nil {
-			e.self.Store(&id)
+			known(id)
 			return nil
 		}
 		if refusal, ok := errors.AsType[*slackapi.Error](err); ok && !refusal.Passing {
-			e.log.Error("Slack refuses the bot token", "err", err)
+			e.log.Error("Slack refuses the bot token", "team", o.Team, "bot", o.Bot, "err", err)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -426,6 +445,9 @@ func (e *Engine) shut(ctx context.Context) {
 		}
 		if e.breaker != nil {
 			e.breaker.Close(ctx)
+		}
+		if e.shelf != nil {
+			e.shelf.Close()
 		}
 		if e.store != nil {
 			if err := e.store.Close(ctx); err != nil {

@@ -22,6 +22,11 @@ func (e *Engine) listen() error {
 	for i, s := range c.Slack.SigningSecrets {
 		secrets[i] = ingress.Secret{Value: s}
 	}
+	for id, app := range c.Apps {
+		for _, s := range app.SigningSecrets {
+			secrets = append(secrets, ingress.Secret{App: id, Value: s})
+		}
+	}
 	conf, err := e.tls()
 	if err != nil {
 		return err

@@ -119,7 +119,7 @@ func (e *Engine) knowNames(ctx context.Context, ev *event.Event, wait bool) bool
 	if !wait {
 		return false
 	}
-	o := slackapi.CallOptions{Team: ev.Team, Enterprise: ev.Enterprise}
+	o := slackapi.CallOptions{Team: ev.Team, Enterprise: ev.Enterprise, Bot: ev.Bot}
 	if set.NeedsChannelNames() && ev.Channel != "" && e.known.ChannelName(ev.Team, ev.Channel) == "" {
 		// A channel that cannot be looked up has no name: rules that go by
 		// names do not match it.

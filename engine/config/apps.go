@@ -79,6 +79,26 @@ func (c *Config) Disabled(b Bot) string {
 	return ""
 }
 
+// Signed reports whether there is any signing secret.
+func (c *Config) Signed() bool {
+	for _, a := range c.Apps {
+		if len(a.SigningSecrets) > 0 {
+			return true
+		}
+	}
+	return len(c.Slack.SigningSecrets) > 0
+}
+
+// Callable reports whether there is any token to call Slack with as a bot.
+func (c *Config) Callable() bool {
+	for _, a := range c.Apps {
+		if a.Callable() {
+			return true
+		}
+	}
+	return c.Slack.BotToken != ""
+}
+
 // The variables of an app, its id follows.
 const (
 	signingVar      = "CREDENTIALS_SLACK_SIGNING_SECRET_"

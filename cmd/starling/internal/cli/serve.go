@@ -29,7 +29,7 @@ func (c *command) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(cfg.Slack.SigningSecrets) == 0 {
+		if !cfg.Signed() {
 			return withCode(ExitUsage, errors.New("no signing secret: set SLACK_SIGNING_SECRET (Slack shows it under Basic Information), or try `starling dev`"))
 		}
 		if c.env.Getenv("GOGC") == "" {
@@ -40,7 +40,7 @@ func (c *command) serveCommand() *cobra.Command {
 		for _, w := range cfg.Warnings {
 			log.Warn(w)
 		}
-		if cfg.Slack.BotToken == "" {
+		if !cfg.Callable() {
 			log.Warn("no bot token: rules run, but cannot call Slack's Web API (set SLACK_BOT_TOKEN)")
 		}
 		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain})
