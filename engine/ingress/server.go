@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,12 @@ type Options struct {
 	Sink Sink
 	// Webhooks are the routes beside Slack's; nil: none.
 	Webhooks Webhooks
+	// Mounts are the routes of the HTTP API, Guarded what Slack may use under
+	// its paths; nil: none. TrustedProxies are the peers whose word on who
+	// calls counts.
+	Mounts         []Mount
+	Guarded        *Guarded
+	TrustedProxies []netip.Prefix
 	// Ready is nil, or says why the process cannot take events now.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -114,6 +121,7 @@ func (s *Server) routes() *router.Router {
 		r.POST(p, s.slack)
 	}
 	healthRoutes(r, s.ready, s.o.Now)
+	s.mounts(r.Handle)
 	r.NotFound = s.webhook
 	return r
 }

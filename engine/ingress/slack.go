@@ -23,7 +23,10 @@ const (
 )
 
 // slack answers one callback of Slack's, of whatever kind.
-func (s *Server) slack(ctx *fasthttp.RequestCtx) {
+func (s *Server) slack(ctx *fasthttp.RequestCtx) { s.take(ctx, nil) }
+
+// take takes an event in, if admit (which may be nil) lets it.
+func (s *Server) take(ctx *fasthttp.RequestCtx, admit func(*event.Event) *AdminResponse) {
 	if s.draining.Load() {
 		say(ctx, fasthttp.StatusServiceUnavailable, "draining")
 		ctx.SetConnectionClose()
@@ -71,6 +74,12 @@ func (s *Server) slack(ctx *fasthttp.RequestCtx) {
 	}
 	if control.Repeated {
 		s.log.Warn("slack form with more than one payload; the first counts", "event_id", e.ID)
+	}
+	if admit != nil {
+		if refusal := admit(e); refusal != nil {
+			writeAPI(ctx, *refusal)
+			return
+		}
 	}
 	s.accept(ctx, e)
 	s.counts.ack.Observe(time.Since(ctx.Time()).Seconds())
