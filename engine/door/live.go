@@ -141,6 +141,11 @@ func dry(kind string, e runtime.Effect) runtime.Value {
 		return true
 	case "hash.hmac":
 		return ""
+	case "read_markup":
+		return readable(event.Read(e.Args.Text("text"), event.Namer{}))
+	case "write_markup":
+		v, _ := e.Args.Get("content")
+		return v
 	case "slack_pages":
 		return runtime.NewDict("ok", true, "error", nil, "items", []runtime.Value{}, "complete", true)
 	}

@@ -17,8 +17,12 @@ const (
 // respond answers where the event came from: through its response_url while
 // Slack takes that, else through the Web API. In doubt it is never repeated.
 func (l *live) respond(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
+	body := responseOf(r.Event, e.Args)
+	if whole := dict(e.Args, "message"); whole != nil {
+		body, e.Args = without(whole), ownTerms(whole)
+	}
 	if l.fresh(r) {
-		res, err := l.Slack.Respond(ctx, r.Event.ResponseURL, responseOf(r.Event, e.Args))
+		res, err := l.Slack.Respond(ctx, r.Event.ResponseURL, body)
 		if err != nil {
 			return nil, err
 		}
@@ -38,6 +42,17 @@ func (l *live) respond(ctx context.Context, r *Run, e runtime.Effect) (runtime.V
 		note(ctx, "through "+c.method)
 	}
 	return l.do(ctx, r, c)
+}
+
+// ownTerms are the arguments of respond that a response in Slack's terms stands for.
+func ownTerms(message *runtime.Dict) *runtime.Dict {
+	args := without(message, "response_type", "replace_original", "delete_original")
+	if kind := message.Text("response_type"); kind != "" {
+		args.Set("ephemeral", kind != "in_channel")
+	}
+	args.Set("replace", flag(message, "replace_original", false))
+	args.Set("delete", flag(message, "delete_original", false))
+	return args
 }
 
 // fresh reports whether the event's response_url may still be used.

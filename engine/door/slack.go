@@ -57,6 +57,8 @@ func (l *live) slackHandlers(all Live) {
 	all["publish_home"] = built(l.publishHome, Again)
 	all["slack_action"] = Handler{Do: l.slackAction, Repeat: repeatAction, Find: l.finder(l.action)}
 	all["slack_pages"] = Handler{Do: l.slackPages, Repeat: repeatAction}
+	all["read_markup"] = Handler{Do: l.readMarkup, Read: true, Repeat: Always(Again)}
+	all["write_markup"] = Handler{Do: l.writeMarkup, Read: true, Repeat: Always(Again)}
 	all["user"] = Handler{Do: l.look(l.Slack.User), Read: true, Repeat: Always(Again)}
 	all["channel"] = Handler{Do: l.look(l.Slack.Channel), Read: true, Repeat: Always(Again)}
 }

@@ -12,38 +12,37 @@ import (
 
 // names resolves what people write into Slack's ids.
 type names struct {
-	user, channel func(name string) (id string, ok bool)
-	specials      bool
+	user, channel, group func(name string) (id string, ok bool)
+	specials             bool
 }
 
-// unparseFields turns names into markup in the fields that parse lists.
+// unparseFields turns names into markup in the fields that parse lists: texts,
+// blocks, attachments. A field that names a conversation gets its id.
 func (l *live) unparseFields(ctx context.Context, c call, parse *runtime.Dict) error {
 	for _, f := range parse.Fields {
 		kinds, ok := plain(f.Value).([]runtime.Value)
 		if !ok {
 			return fmt.Errorf("parse[%q] is a %s, want a list", f.Key, runtime.TypeName(f.Value))
 		}
-		var n names
-		for _, k := range kinds {
-			switch k {
-			case "users":
-				n.user = func(name string) (string, bool) {
-					id, err := l.Slack.UserID(ctx, name, c.o)
-					return id, l.resolved(ctx, "user", err)
-				}
-			case "channels":
-				n.channel = func(name string) (string, bool) {
-					id, err := l.Slack.ChannelID(ctx, name, c.o)
-					return id, l.resolved(ctx, "channel", err)
-				}
-			case "specials":
-				n.specials = true
-			default:
-				return fmt.Errorf("parse[%q] cannot look for %v: it knows users, channels and specials", f.Key, k)
-			}
+		n, err := l.namesFor(ctx, kinds, c.o)
+		if err != nil {
+			return fmt.Errorf("parse[%q]: %w", f.Key, err)
 		}
-		if text := c.args.Text(f.Key); text != "" {
-			c.args.Set(f.Key, unparse(text, n))
+		v, given := c.args.Get(f.Key)
+		if !given {
+			note(ctx, "found no "+f.Key+" to parse")
+			continue
+		}
+		text, isText := v.(string)
+		switch name, sign := strings.CutPrefix(text, "#"); {
+		case v == nil:
+		case isText && f.Key == "channel" && sign && n.channel != nil:
+			if id, ok := n.channel(name); ok {
+				c.args.Set(f.Key, id)
+			}
+		case isText && f.Key == "channel":
+		default:
+			c.args.Set(f.Key, unparseContent(v, n))
 		}
 	}
 	return nil
@@ -157,6 +156,11 @@ func resolve(sign byte, name string, n names) string {
 	if n.user != nil {
 		if id, ok := n.user(name); ok {
 			return "<@" + id + ">"
+		}
+	}
+	if n.group != nil {
+		if id, ok := n.group(name); ok {
+			return "<!subteam^" + id + ">"
 		}
 	}
 	return ""

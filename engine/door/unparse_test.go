@@ -65,7 +65,7 @@ func TestUnparseOnlyWhatIsAskedFor(t *testing.T) {
 		"<@U1> #general @here":   {user: lookup(people)},
 		"@ann <#C1> @here":       {channel: lookup(rooms)},
 		"@ann #general <!here>":  {specials: true},
-		"<@U1> <#C1> <!here>":    {lookup(people), lookup(rooms), true},
+		"<@U1> <#C1> <!here>":    {user: lookup(people), channel: lookup(rooms), specials: true},
 		"<@U1> #general <!here>": {user: lookup(people), specials: true},
 		"@ann <#C1> <!here>":     {channel: lookup(rooms), specials: true},
 		"<@U1> <#C1> @here":      {user: lookup(people), channel: lookup(rooms)},

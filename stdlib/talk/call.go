@@ -2,6 +2,7 @@ package talk
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib/internal/declare"
@@ -39,6 +40,7 @@ func calls() []*runtime.Builtin {
 		runtime.Example{Star: `slack_pages("users.list", max=0)`, Lua: `slack_pages("users.list", {max = 0})`, Fails: true, Want: "max"})
 	collected.Result = "result: `.ok`, `.error`, `.items`, and `.complete` unless there was more"
 	return []*runtime.Builtin{
+		readMarkup(), writeMarkup(),
 		effect("slack_action", "Call any method of Slack's Web API by its name.",
 			"Dicts and lists are encoded as the method wants them. What Slack answers is the result, good or bad; `check=True` makes a bad one fail the run.",
 			"Methods that read are repeated after a crash, posted messages are looked up, other calls are repeated only with `idempotent=True`.", slackAction, action,
@@ -137,7 +139,6 @@ func copyArg(out *runtime.Dict, a *runtime.Args, name string) {
 }
 
 func checkParse(p *runtime.Dict) error {
-	kinds := []string{"users", "channels", "specials"}
 	for _, f := range p.Fields {
 		list, ok := declare.Plain(f.Value).(runtime.List)
 		if !ok {
@@ -145,8 +146,8 @@ func checkParse(p *runtime.Dict) error {
 		}
 		for _, k := range list {
 			s, _ := k.(string)
-			if s != kinds[0] && s != kinds[1] && s != kinds[2] {
-				return declare.Hint("it knows users, channels and specials", "slack_action: parse[%q] cannot look for %q", f.Key, s)
+			if !slices.Contains(markupKinds, s) {
+				return declare.Hint("it knows users, channels, usergroups and specials", "slack_action: parse[%q] cannot look for %q", f.Key, s)
 			}
 		}
 	}

@@ -18,6 +18,12 @@ func respond(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	if a.Bool("delete", false) && a.Bool("replace", false) {
 		return nil, declare.Hint("choose one", "respond: replace and delete exclude each other")
 	}
+	if declare.Dict(a, "message") != nil {
+		if a.Dict.Len() > 1 {
+			return nil, declare.Hint("put it into message", "respond: message is the whole response, nothing goes with it")
+		}
+		return x.Do("respond", a.Dict)
+	}
 	if a.Bool("delete", false) && !hasContent(a) {
 		return x.Do("respond", a.Dict)
 	}
