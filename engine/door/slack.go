@@ -61,6 +61,8 @@ func (l *live) slackHandlers(all Live) {
 	all["write_markup"] = Handler{Do: l.writeMarkup, Read: true, Repeat: Always(Again)}
 	all["user"] = Handler{Do: l.look(l.Slack.User), Read: true, Repeat: Always(Again)}
 	all["channel"] = Handler{Do: l.look(l.Slack.Channel), Read: true, Repeat: Always(Again)}
+	all["usergroup"] = Handler{Do: l.look(l.Slack.Usergroup), Read: true, Repeat: Always(Again)}
+	all["emoji"] = Handler{Do: l.look(l.Slack.Emoji), Read: true, Repeat: Always(Again)}
 }
 
 // behalf says for whom an effect calls Slack.
