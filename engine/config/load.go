@@ -97,6 +97,9 @@ func (c *Config) Place(key string) (pos runtime.Position, line string) {
 	return pos, runtime.SourceLine(c.text, pos.Line)
 }
 
+// Line returns the text of a line of the configuration file.
+func (c *Config) Line(n int) string { return runtime.SourceLine(c.text, n) }
+
 // problem is a fault of one setting, at its place in the file if it is from there.
 func (c *Config) problem(key, msg, hint string) *runtime.Error {
 	pos, line := c.Place(key)

@@ -49,6 +49,10 @@ func (r *run) answerAnswered(ctx context.Context, value runtime.Value) {
 // late uses another way for an answer that came after the sender had gone.
 func (r *run) late(ctx context.Context, value runtime.Value) {
 	dict, _ := value.(*runtime.Dict)
+	if http := replyOf(dict); http != nil {
+		value, _ = http.Get("json")
+		dict, _ = value.(*runtime.Dict)
+	}
 	switch r.e.Kind {
 	case event.Command, event.Action:
 		if m := messageOf(value); m != nil {

@@ -14,6 +14,13 @@ func answerFor(e *event.Event, v runtime.Value) (a *event.Answer, ok bool) {
 		return emptyAnswer(e), true
 	}
 	dict, isDict := v.(*runtime.Dict)
+	if http := replyOf(dict); http != nil && e.Kind != event.Webhook {
+		// What a rule says of the body holds for Slack too: it is sent as it is.
+		if a, ok = httpReply(http); ok {
+			a.Status, a.Headers = 0, nil
+		}
+		return a, ok
+	}
 	switch e.Kind {
 	case event.Command:
 		if m := messageOf(v); m != nil {
@@ -86,6 +93,13 @@ func webhookAnswer(v runtime.Value) (*event.Answer, bool) {
 
 // httpReplyKey marks the dict that the built-in http_reply makes.
 const httpReplyKey = "$http"
+
+// replyOf returns what http_reply made, or nil.
+func replyOf(dict *runtime.Dict) *runtime.Dict {
+	v, _ := dict.Get(httpReplyKey)
+	d, _ := v.(*runtime.Dict)
+	return d
+}
 
 func httpReply(d *runtime.Dict) (*event.Answer, bool) {
 	a := &event.Answer{}

@@ -26,11 +26,11 @@ type declaration struct {
 var declarations = map[string]declaration{
 	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text, own: []string{"match"}},
 	"on.mention":     {kind: event.Mention, arg: "regex", read: (*compiler).text},
-	"on.command":     {kind: event.Command, arg: "command", read: (*compiler).command, answers: true, own: []string{"args"}},
-	"on.action":      {kind: event.Action, arg: "id", read: (*compiler).action, answers: true, own: []string{"block"}},
-	"on.view":        {kind: event.Submit, arg: "callback_id", read: (*compiler).id, answers: true},
+	"on.command":     {kind: event.Command, arg: "command", read: (*compiler).command, answers: true, own: []string{"args", "answers"}},
+	"on.action":      {kind: event.Action, arg: "id", read: (*compiler).action, answers: true, own: []string{"block", "answers"}},
+	"on.view":        {kind: event.Submit, arg: "callback_id", read: (*compiler).id, answers: true, own: []string{"answers"}},
 	"on.view_closed": {kind: event.ViewClosed, arg: "callback_id", read: (*compiler).id},
-	"on.shortcut":    {kind: event.Shortcut, arg: "callback_id", read: (*compiler).id, answers: true},
+	"on.shortcut":    {kind: event.Shortcut, arg: "callback_id", read: (*compiler).id, answers: true, own: []string{"answers"}},
 	"on.options":     {kind: event.Options, arg: "action_id", read: (*compiler).id, answers: true},
 	"on.reaction":    {kind: event.Reaction, arg: "emoji", read: (*compiler).emoji, own: []string{"removed"}},
 	"on.home":        {kind: event.Home},
@@ -103,6 +103,9 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 		Answers: decl.answers, Func: -1, When: -1,
 	}
 	c.known(decl)
+	if decl.answers && slices.Contains(decl.own, "answers") {
+		r.Answers = c.flag("answers", true)
+	}
 	r.Func = c.handler(r)
 	c.options(r)
 	v, given := c.args.Get(decl.arg)

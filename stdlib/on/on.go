@@ -58,6 +58,11 @@ func options(kind string) []runtime.Param {
 			declare.Key("absent", runtime.TBool, false, "Fire when the pattern is not found."),
 		)
 	}
+	switch kind {
+	case "command", "action", "view", "shortcut":
+		opts = append(opts, declare.Key("answers", runtime.TBool, true,
+			"False: the rule runs beside the one that answers, for as long as it takes; what it returns answers nobody."))
+	}
 	if kind == "message" {
 		opts = append(opts, declare.OneOf("match", []string{"command", "mention", "readable", "nothing"}, nil,
 			"How the pattern is tried, with names in the place of ids: `readable`: a regex on the text. `command`: what is asked of the bot begins with it, literally; `mention`: the same, wherever the bot is mentioned; of these two only the first rule runs. `nothing`: no pattern; the bot is asked for what no such rule matches. `e.match` has `parsed_text`, `command_text` and `args`."))

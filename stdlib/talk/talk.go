@@ -68,7 +68,7 @@ func messages() []*runtime.Builtin {
 				declare.Key("replace", runtime.TBool, false, "Replace the message that the element belongs to."),
 				declare.Key("delete", runtime.TBool, false, "Delete the message that the element belongs to."),
 				declare.Key("thread_ts", runtime.TString, nil, "Answer in this thread."),
-				declare.Key("message", runtime.TDict, nil, "A whole response in Slack's own terms, sent as it is: `text`, `blocks`, `response_type`, `replace_original`, …"),
+				declare.Key("message", runtime.TDict, nil, "A whole response in Slack's own terms, sent as it is: `text`, `blocks`, `response_type` and so on."),
 			}),
 			runtime.Example{Star: `respond("done")`, Want: `{"effect":"respond","args":{"text":"done"}}`},
 			runtime.Example{Star: `respond("done", ephemeral=False)`, Lua: `respond("done", {ephemeral = false})`, Want: `{"effect":"respond","args":{"text":"done","ephemeral":false}}`},
