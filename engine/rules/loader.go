@@ -25,6 +25,9 @@ type LoaderOptions struct {
 	// Only, if not nil, picks the scripts whose rules are wanted, by path; the
 	// others can still be loaded by them.
 	Only func(path string) bool
+	// Disk, if not nil, shares the first reading of the directories with other
+	// loaders of the same languages and limits.
+	Disk *Disk
 	// Virtual makes scripts that no file holds, at every load; has tells of the
 	// files of the directories. May be nil. Files are what it reads: changes of
 	// them are noticed.
@@ -174,7 +177,12 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 		roots: l.opts.Dirs, exts: l.opts.Languages, limit: int64(l.opts.Limits.Source), now: l.now, prev: l.tree, force: force,
 		hold: func(p string) bool { return l.holdBack(p, start) }, changing: changing,
 	}
-	t := sc.scan()
+	var t *tree
+	if l.opts.Disk != nil && l.tree == nil {
+		t = l.opts.Disk.scan(sc)
+	} else {
+		t = sc.scan()
+	}
 	if l.opts.Only != nil {
 		t.scripts = slices.DeleteFunc(t.scripts, func(p string) bool { return !l.opts.Only(p) })
 	}

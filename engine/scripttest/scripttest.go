@@ -39,6 +39,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/metric"
+	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -116,6 +117,7 @@ type runner struct {
 	names   *directory
 	methods methods
 	snaps   *snapshots
+	disk    rules.Disk // so that each file is read once, not once by each test file
 	stop    atomic.Bool
 
 	mu      sync.Mutex

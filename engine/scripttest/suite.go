@@ -210,7 +210,7 @@ func (s *suite) loadRules(ctx context.Context, paths []string, override map[stri
 	}
 	maps.Copy(cfg, override)
 	l := rules.NewLoader(rules.LoaderOptions{
-		Dirs: []string{s.root}, Pool: s.pool, Languages: s.r.exts, Library: s.r.o.Scripts, Config: cfg,
+		Dirs: []string{s.root}, Pool: s.pool, Languages: s.r.exts, Library: s.r.o.Scripts, Config: cfg, Disk: &s.r.disk,
 		Only: func(p string) bool { return slices.Contains(paths, p) }, Limits: s.cfg.Limits.Runtime(),
 		Names: s.r.names, Metrics: s.r.metrics, Grace: time.Hour,
 	})
