@@ -31,12 +31,15 @@ func (e *Engine) listen() error {
 	if err != nil {
 		return err
 	}
-	e.server, err = ingress.New(ingress.Options{
+	o := ingress.Options{
 		Addr: c.Listen, Listener: e.o.Listener, TLS: conf, Secrets: secrets, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
 		Sink: e.disp, Webhooks: webhooks{e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
-	})
-	if err != nil {
+	}
+	if err := e.serveAPI(&o); err != nil {
+		return err
+	}
+	if e.server, err = ingress.New(o); err != nil {
 		return fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
 	if c.Admin == "" && e.o.Admin == nil {
@@ -68,9 +71,10 @@ func (e *Engine) tls() (*tls.Config, error) {
 // mount adds the endpoints that the command line uses.
 func (e *Engine) mount() {
 	op := &Operator{
-		Store: e.store, Now: e.o.Now, Breaker: e.breaker,
+		Store: e.store, Now: e.o.Now, Breaker: e.breaker, Slack: e.slack, Teams: e.o.Config.Teams,
 		Set: func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
 	}
+	e.mountCache(op)
 	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(op.Runs(ctx, limitOf(r)))
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/slackapi"
 )
 
 // Operator answers what operators ask of the store: past and waiting runs, the
@@ -22,6 +23,11 @@ type Operator struct {
 	// off. Only the methods about rules need them.
 	Set     func(ctx context.Context) (*rules.Set, error)
 	Breaker *breaker.Breaker
+	// Slack has the look-ups that a server keeps; nil if there is no server.
+	// Teams are the configured names of teams. Only the methods about the cache
+	// need them.
+	Slack *slackapi.Client
+	Teams map[string]string
 }
 
 // RuleReport is a rule as operators see it.

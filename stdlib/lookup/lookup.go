@@ -1,8 +1,10 @@
-// Package lookup declares the built-ins that find people and conversations.
+// Package lookup declares the built-ins that find people, conversations, user groups and emoji.
 // They are effects: the server answers from its cache, or asks Slack.
 package lookup
 
 import (
+	"strings"
+
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib/internal/declare"
 )
@@ -19,6 +21,14 @@ func Builtins() []*runtime.Builtin {
 			"result: `.ok`, `.error`, and the fields of Slack's conversation (`.id`, `.name`, `.topic`, …)",
 			runtime.Example{Star: `channel("#general")`, Want: `{"effect":"channel","args":{"id":"#general"}}`},
 			runtime.Example{Star: `channel("<#C1|general>")`, Want: `{"effect":"channel","args":{"id":"C1"}}`}),
+		find("usergroup", "Find a user group.", "Id, @handle, or name.",
+			"result: `.ok`, `.error`, and the fields of Slack's user group (`.id`, `.handle`, `.name`, …)",
+			runtime.Example{Star: `usergroup("@oncall")`, Want: `{"effect":"usergroup","args":{"id":"@oncall"}}`},
+			runtime.Example{Star: `usergroup("<!subteam^S1|@oncall>")`, Want: `{"effect":"usergroup","args":{"id":"S1"}}`}),
+		find("emoji", "Find a custom emoji.", "Name, with or without colons.",
+			"result: `.ok`, `.error`, `.name` and `.url`; the alias of a standard emoji has no image: `.url` is None and `.alias` its name",
+			runtime.Example{Star: `emoji(":party_parrot:")`, Want: `{"effect":"emoji","args":{"id":":party_parrot:"}}`},
+			runtime.Example{Star: `emoji("")`, Fails: true, Want: "id is empty"}),
 	}
 }
 
@@ -41,12 +51,19 @@ func find(name, doc, param, result string, ex ...runtime.Example) *runtime.Built
 	}
 }
 
-// unwrap takes the id out of <@U1|name> and <#C1|name>.
+// unwrap takes the id out of <@U1|name>, <#C1|name> and <!subteam^S1|@name>.
 func unwrap(s string) string {
-	if len(s) < 4 || s[0] != '<' || s[len(s)-1] != '>' || (s[1] != '@' && s[1] != '#') {
+	if len(s) < 4 || s[0] != '<' || s[len(s)-1] != '>' {
 		return s
 	}
-	s = s[2 : len(s)-1]
+	inner := s[1 : len(s)-1]
+	if id, ok := strings.CutPrefix(inner, "!subteam^"); ok {
+		s = id
+	} else if inner[0] == '@' || inner[0] == '#' {
+		s = inner[1:]
+	} else {
+		return s
+	}
 	for i := range len(s) {
 		if s[i] == '|' {
 			return s[:i]

@@ -100,6 +100,7 @@ func newRoot(env *Env) *cobra.Command {
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
 		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.initCommand(), c.newCommand(), c.checkCommand(),
 		c.explainCommand(), c.triggerCommand(), c.manifestCommand(), c.doctorCommand(),
+		c.cacheCommand(),
 	)
 	c.manners(root)
 	return root

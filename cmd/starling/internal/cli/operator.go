@@ -37,6 +37,8 @@ type operator interface {
 	RulesOff(ctx context.Context) ([]breaker.Switch, error)
 	EnableRule(ctx context.Context, id string) error
 	DisableRule(ctx context.Context, id, reason string) error
+	Cache(ctx context.Context, team string) (engine.CacheReport, error)
+	PurgeCache(ctx context.Context, team string) (engine.PurgeReport, error)
 }
 
 // withOperator calls use with the admin API of the running server, or with
@@ -62,7 +64,7 @@ func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func
 		return withCode(ExitStart, errors.Join(err, store.Close(ctx)))
 	}
 	err = use(&engine.Operator{
-		Store: store, Now: c.env.Now, Breaker: off,
+		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams,
 		Set: func(ctx context.Context) (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) },
 	})
 	off.Close(ctx)
@@ -125,6 +127,14 @@ func (a *adminClient) EnableRule(ctx context.Context, id string) error {
 
 func (a *adminClient) DisableRule(ctx context.Context, id, reason string) error {
 	return a.do(ctx, http.MethodPost, "/rules/disable/"+url.PathEscape(id)+"?reason="+url.QueryEscape(reason), nil)
+}
+
+func (a *adminClient) Cache(ctx context.Context, team string) (out engine.CacheReport, err error) {
+	return out, a.get(ctx, "/cache?team="+url.QueryEscape(team), &out)
+}
+
+func (a *adminClient) PurgeCache(ctx context.Context, team string) (out engine.PurgeReport, err error) {
+	return out, a.do(ctx, http.MethodPost, "/cache/purge?team="+url.QueryEscape(team), &out)
 }
 
 func (a *adminClient) get(ctx context.Context, path string, out any) error {
