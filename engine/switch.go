@@ -74,6 +74,15 @@ func (e *Engine) tellOwner(ctx context.Context, s breaker.Switch, again bool) er
 
 // noticeText is short, and free of what the script or the event said.
 func noticeText(s breaker.Switch) string {
+	if s.Limit == runtime.LimitMatch {
+		more := ""
+		if s.Others > 0 {
+			more = fmt.Sprintf(" So are %d more of your rules.", s.Others)
+		}
+		return fmt.Sprintf("Your rule `%s` is switched off: its pattern, or all those of its script, took too long to match, several times.%s "+
+			"It is on again as soon as its file changes, or after `starling rules enable`.",
+			strings.ReplaceAll(s.Rule, "`", "'"), more)
+	}
 	return fmt.Sprintf("Your rule `%s` is switched off: it went beyond its limits several times in a row, the last time in run `%s`. "+
 		"It is on again as soon as its file changes, or after `starling rules enable`. `starling runs %s` shows what happened.",
 		strings.ReplaceAll(s.Rule, "`", "'"), s.Run, s.Run)

@@ -29,6 +29,7 @@ const (
 	LimitOutput   = "output"
 	LimitSource   = "source"
 	LimitRun      = "run"
+	LimitMatch    = "match" // the server's time for the patterns of rules; not configurable
 )
 
 // Frame is one level of a script's call stack.

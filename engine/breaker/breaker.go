@@ -54,8 +54,14 @@ type Switch struct {
 	// Digest is the version that went beyond its limits: another one is on.
 	// Zero if an operator has switched the rule off, whatever its version.
 	Digest runtime.Digest `json:"version"`
-	// Run is the id of the last run that went beyond its limits.
+	// Run is the id of the last run that went beyond its limits, or of the one
+	// that there would have been if Limit is runtime.LimitMatch.
 	Run string `json:"run,omitempty"`
+	// Limit is the limit that the last breach was of, and Others how many more
+	// rules of its owner went off along with this one, of which the owner is
+	// told once.
+	Limit  string `json:"limit,omitempty"`
+	Others int    `json:"others,omitempty"`
 	// Owner is who is told, Team, Enterprise and Bot on whose behalf.
 	Owner      string `json:"owner,omitempty"`
 	Team       string `json:"team,omitempty"`
@@ -129,11 +135,18 @@ type Breaker struct {
 	end  context.CancelFunc
 }
 
-// row is the breaches of one rule since its last good run.
+// row is the breaches of one rule since its last good run. Those of the limit
+// "match" are counted on their own, for no run makes up for them: a pattern
+// that takes long may well match. They are forgotten after forgetMatch.
 type row struct {
-	digest runtime.Digest
-	limits []string
+	digest  runtime.Digest
+	limits  []string
+	matches []string
+	matched time.Time // the last of matches
 }
+
+// forgetMatch is how far apart two breaches in a row of the limit "match" may be.
+const forgetMatch = time.Hour
 
 // line ends the waiting of a rule's runs for their first pass.
 type line struct {
@@ -206,15 +219,65 @@ func (b *Breaker) Good(rule string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.count, rule)
+	if r := b.count[rule]; r != nil && len(r.matches) > 0 {
+		r.limits = nil
+	} else {
+		delete(b.count, rule)
+	}
 	b.counting.Store(len(b.count) > 0)
 }
 
 // Breach counts a run that went beyond a limit, and switches its rule off if
 // it is one too many in a row: then tripped is true.
 func (b *Breaker) Breach(x Breach) (s Switch, tripped bool) {
+	off := b.Breaches([]Breach{x})
+	if len(off) == 0 {
+		return Switch{}, false
+	}
+	return off[0], true
+}
+
+// Breaches is Breach for several rules at once: of those that are switched off
+// each owner is told once. It returns what is off now and was not.
+func (b *Breaker) Breaches(xs []Breach) []Switch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var off []Switch
+	first := map[string]int{} // by owner
+	for _, x := range xs {
+		s, tripped := b.counted(x)
+		if !tripped {
+			continue
+		}
+		if at, told := first[s.Owner]; told {
+			off[at].Others++
+		} else if first[s.Owner] = len(off); s.Owner != "" && b.o.Tell != nil {
+			s.Notice, s.Claimed = Claimed, s.Since
+		}
+		off = append(off, s)
+	}
+	if len(off) > 0 {
+		b.put(off...)
+		b.o.Logger.Warn("rule is switched off: change its file, or run starling rules enable, to switch it on",
+			"rule", off[0].Rule, "others", len(off)-1, "limit", off[0].Limit, "why", off[0].Why, "run", off[0].Run, "owner", off[0].Owner)
+	}
+	for _, s := range off {
+		b.unsaved[s.Rule] = true
+		b.o.Metrics.Tripped.WithLabelValues(s.Rule).Inc()
+	}
+	if len(off) > 0 {
+		b.jobs.Go(func() {
+			for _, s := range off {
+				b.keep(s)
+			}
+		})
+	}
+	return off
+}
+
+// counted counts one breach, and makes the switch if it is one too many.
+// b.mu is held.
+func (b *Breaker) counted(x Breach) (s Switch, tripped bool) {
 	if s, ok := (*b.off.Load())[x.Rule]; ok && s.holds(x.Digest) {
 		return Switch{}, false // of a run that was under way
 	}
@@ -224,24 +287,22 @@ func (b *Breaker) Breach(x Breach) (s Switch, tripped bool) {
 		b.count[x.Rule] = r
 		b.counting.Store(true)
 	}
-	if r.limits = append(r.limits, x.Limit); len(r.limits) < b.o.Trip {
+	limits, now := &r.limits, b.o.Now()
+	if x.Limit == runtime.LimitMatch {
+		limits = &r.matches
+		if now.Sub(r.matched) > forgetMatch {
+			r.matches = nil
+		}
+		r.matched = now
+	}
+	if *limits = append(*limits, x.Limit); len(*limits) < b.o.Trip {
 		return Switch{}, false
 	}
 	delete(b.count, x.Rule)
-	s = Switch{
-		Rule: x.Rule, State: Off, Why: why(r.limits, x.Err), Since: b.o.Now().UTC(), Digest: x.Digest, Run: x.Run,
+	return Switch{
+		Rule: x.Rule, State: Off, Why: why(*limits, x.Err), Since: now.UTC(), Digest: x.Digest, Run: x.Run, Limit: x.Limit,
 		Owner: x.Owner, Team: x.Team, Enterprise: x.Enterprise, Bot: x.Bot,
-	}
-	if s.Owner != "" && b.o.Tell != nil {
-		s.Notice, s.Claimed = Claimed, s.Since
-	}
-	b.unsaved[s.Rule] = true
-	b.put(s)
-	b.o.Metrics.Tripped.WithLabelValues(x.Rule).Inc()
-	b.o.Logger.Warn("rule is switched off: change its file, or run starling rules enable, to switch it on",
-		"rule", s.Rule, "limit", x.Limit, "why", s.Why, "run", s.Run, "owner", s.Owner)
-	b.jobs.Go(func() { b.keep(s) })
-	return s, true
+	}, true
 }
 
 // maxWhy bounds the text of the error within Switch.Why, in bytes.
@@ -260,23 +321,27 @@ func why(limits []string, err *runtime.Error) string {
 	return what + ", the last at " + text
 }
 
-// put makes a switch hold in this process. b.mu is held.
-func (b *Breaker) put(s Switch) {
+// put makes switches hold in this process. b.mu is held.
+func (b *Breaker) put(switches ...Switch) {
 	off := maps.Clone(*b.off.Load())
-	off[s.Rule] = s
-	b.off.Store(&off)
-	if l, ok := b.lines[s.Rule]; ok {
-		l.cancel(ErrOff)
-		delete(b.lines, s.Rule)
+	for _, s := range switches {
+		off[s.Rule] = s
+		if l, ok := b.lines[s.Rule]; ok {
+			l.cancel(ErrOff)
+			delete(b.lines, s.Rule)
+		}
 	}
+	b.off.Store(&off)
 }
 
-// lift makes a rule be on in this process. b.mu is held.
-func (b *Breaker) lift(rule string) {
+// lift makes rules be on in this process. b.mu is held.
+func (b *Breaker) lift(rules ...string) {
 	off := maps.Clone(*b.off.Load())
-	delete(off, rule)
+	for _, rule := range rules {
+		delete(off, rule)
+		delete(b.count, rule)
+	}
 	b.off.Store(&off)
-	delete(b.count, rule)
 }
 
 // Changed is told of the versions in force. Rules that went beyond their
@@ -285,14 +350,21 @@ func (b *Breaker) lift(rule string) {
 func (b *Breaker) Changed(current func(rule string) (runtime.Digest, bool)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var on []Switch
+	var lifted []string
 	for rule, s := range *b.off.Load() {
-		d, ok := current(rule)
-		if !ok || s.holds(d) {
-			continue
+		if d, ok := current(rule); ok && !s.holds(d) {
+			on, lifted = append(on, s), append(lifted, rule)
 		}
-		b.lift(rule)
-		b.o.Logger.Info("rule is switched on again: its file has changed", "rule", rule)
-		b.jobs.Go(func() { b.forget(s) })
+	}
+	if len(on) > 0 {
+		b.lift(lifted...)
+		b.o.Logger.Info("rule is switched on again: its file has changed", "rule", lifted[0], "others", len(on)-1)
+		b.jobs.Go(func() {
+			for _, s := range on {
+				b.forget(s)
+			}
+		})
 	}
 	for rule, r := range b.count {
 		if d, ok := current(rule); ok && d != r.digest {

@@ -389,3 +389,43 @@ func rulesOf(b *breaker.Breaker) (out []string) {
 	}
 	return out
 }
+
+func TestBreachesOfMatchingCountOnTheirOwnAndOwnersAreToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.breaker()
+	var all []breaker.Breach
+	for _, rule := range []string{"a.star:x", "a.star:y", "b.star:z"} {
+		x := breach(rule, one, "r")
+		x.Limit = runtime.LimitMatch
+		if rule == "b.star:z" {
+			x.Owner = "U2"
+		}
+		all = append(all, x)
+	}
+	b.Breaches(all)
+	w.clock.Add(3601) // forgotten
+	for range 2 {
+		b.Breaches(all)
+		b.Good("a.star:x") // it matched, and ran well: that says nothing about its pattern
+	}
+	b.Breach(breach("a.star:y", one, "r")) // of another limit
+	if len(b.All()) != 0 {
+		t.Fatalf("off: %+v", b.All())
+	}
+	if off := b.Breaches(all); len(off) != 3 || len(b.All()) != 3 {
+		t.Fatalf("off: %+v", off)
+	}
+	eventually(t, "two notices", func() bool { return len(w.notices()) == 2 })
+	if s, _ := b.Off("a.star:x", one); s.Others != 1 || s.Limit != runtime.LimitMatch {
+		t.Errorf("switch: %+v", s)
+	}
+	eventually(t, "all to be stored", func() bool { return w.stored("a.star:y", one) && w.stored("b.star:z", one) })
+	b.Changed(func(string) (runtime.Digest, bool) { return two, true })
+	eventually(t, "all to go from the store", func() bool { return !w.stored("a.star:y", one) && !w.stored("b.star:z", one) })
+	for _, n := range w.notices() {
+		if !strings.HasPrefix(n, "U1 a.star:x") && !strings.HasPrefix(n, "U2 b.star:z") {
+			t.Errorf("told %s", n)
+		}
+	}
+}

@@ -47,16 +47,20 @@ func (b *Breaker) Load(ctx context.Context) error {
 	defer b.mu.Unlock()
 	b.known = string(n)
 	before := *b.off.Load()
+	var on []string
 	for rule := range before {
 		if _, still := switches[rule]; !still && !b.unsaved[rule] {
-			b.lift(rule)
+			on = append(on, rule)
 		}
 	}
+	b.lift(on...)
+	var off []Switch
 	for rule, s := range switches {
 		if before[rule] != s && !b.unsaved[rule] {
-			b.put(s)
+			off = append(off, s)
 		}
 	}
+	b.put(off...)
 	return nil
 }
 

@@ -103,6 +103,7 @@ type Dispatcher struct {
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
 	suspects  chan struct{}
+	isOff     func(*rules.Rule) bool
 	// stop ends the context of runs under way when the drain is over.
 	runCtx context.Context
 	stop   context.CancelCauseFunc
@@ -132,6 +133,10 @@ func New(o Options) *Dispatcher {
 		o.Breaker = breaker.New(breaker.Options{State: o.Store.State(), Now: o.Now, Logger: o.Logger, Metrics: o.Metrics})
 	}
 	d := &Dispatcher{Options: o}
+	d.isOff = func(r *rules.Rule) bool {
+		_, off := o.Breaker.Off(r.ID, r.Digest)
+		return off
+	}
 	d.suspects = make(chan struct{}, maxSuspects)
 	d.runCtx, d.stop = context.WithCancelCause(context.Background())
 	o.Store.OnAnswer(func(id string, body []byte) {

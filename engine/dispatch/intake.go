@@ -79,8 +79,11 @@ func (d *Dispatcher) recovered(del queue.Delivery) {
 // fresh starts the runs of an event that is seen for the first time.
 func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 	set := d.Rules.Current()
+	matches, overruns := set.MatchWithin(e, nil, d.isOff)
 	d.trace(set, e)
-	matches := set.Match(e, nil)
+	if len(overruns) > 0 {
+		d.overran(e, overruns)
+	}
 	if len(matches) == 0 {
 		d.tell(e, unmatched(e))
 		del.Settle()

@@ -83,15 +83,33 @@ func (r *run) judge(end ended) {
 	}
 }
 
+// overran tells the breaker of the rules whose patterns took too long on an
+// event. A rule that goes off by that is skipped on this event already; one
+// whose pattern takes long is not even tried while it is off.
+func (d *Dispatcher) overran(e *event.Event, overruns []rules.Overrun) {
+	breaches := make([]breaker.Breach, len(overruns))
+	for i, o := range overruns {
+		breaches[i] = breaker.Breach{
+			Rule: o.Rule.ID, Digest: o.Rule.Digest, Run: runID(e.RunKey(), o.Rule.ID), Limit: runtime.LimitMatch, Err: o.Problem(),
+			Owner: o.Rule.Owner, Team: e.Team, Enterprise: e.Enterprise, Bot: e.Bot,
+		}
+		d.Metrics.Limits.WithLabelValues(o.Rule.ID, runtime.LimitMatch).Inc()
+	}
+	o := overruns[0]
+	d.Logger.Warn("patterns of rules take long to match", "event_id", e.ID, "script", o.Rule.Script, "rule", o.Rule.ID,
+		"took_ms", o.Took.Milliseconds(), "script_ms", o.Script.Milliseconds(), "rules", len(overruns))
+	d.Breaker.Breaches(breaches)
+}
+
 // Explain says of every rule in force whether an event is for it, and which
 // are switched off.
 func (d *Dispatcher) Explain(e *event.Event) []rules.Verdict { return d.explain(d.Rules.Current(), e) }
 
 func (d *Dispatcher) explain(set *rules.Set, e *event.Event) []rules.Verdict {
-	verdicts := set.Explain(e)
+	verdicts := set.ExplainWithin(e, d.isOff)
 	for i := range verdicts {
 		v := &verdicts[i]
-		if s, off := d.Breaker.Off(v.Rule.ID, v.Rule.Digest); off && v.Matched {
+		if s, off := d.Breaker.Off(v.Rule.ID, v.Rule.Digest); off && (v.Matched || v.Off) {
 			v.Matched, v.Why = false, s.Why
 		}
 	}

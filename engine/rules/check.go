@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/starling-rules/starling/engine/event"
-	"github.com/starling-rules/starling/runtime"
 )
 
 // reason is the first condition of a rule that an event does not meet.
@@ -36,6 +35,8 @@ const (
 	notFound
 	isFound
 	notBegun
+	notTried
+	isOff
 )
 
 // hit is a rule that an event meets.
@@ -153,9 +154,9 @@ func (r *Rule) checkPattern(s *subject, h *hit) reason {
 		if r.Match != "" {
 			return r.checkMatch(s, h)
 		}
-		return r.checkText(s.text(r.Kind), h)
+		return r.checkText(s, h)
 	case event.Action, event.Options:
-		return r.checkElements(e, h)
+		return r.checkElements(s, h)
 	case event.Command:
 		return r.checkCommand(e, h)
 	case event.Webhook:
@@ -165,63 +166,93 @@ func (r *Rule) checkPattern(s *subject, h *hit) reason {
 			return otherID
 		}
 	case event.Reaction:
-		if !r.any && !r.same(e.Reaction, h) && !r.same(baseEmoji(e.Reaction), h) {
-			return otherID
+		if r.any {
+			break
 		}
+		why := r.same(s, e.Reaction, h)
+		if base := baseEmoji(e.Reaction); why == otherID && base != e.Reaction {
+			why = r.same(s, base, h)
+		}
+		return why
 	case event.Submit, event.ViewClosed, event.Shortcut:
-		if !r.same(e.CallbackID, h) {
-			return otherID
-		}
+		return r.same(s, e.CallbackID, h)
 	}
 	return matched
 }
 
-func (r *Rule) checkText(text string, h *hit) reason {
-	text = runtime.MatchText(text)
+func (r *Rule) checkText(s *subject, h *hit) reason {
+	if r.any {
+		return matched
+	}
+	text := s.text(r.Kind)
+	loc, why := r.find(s, text)
+	if why == matched && !r.Absent {
+		h.groups = groups(text, loc, r.names)
+	}
+	return why
+}
+
+// find looks for the rule's regex in a text, and says whether the text is as
+// the rule wants it: matched, notFound, isFound, or why it was not tried.
+func (r *Rule) find(s *subject, text string) (loc []int, why reason) {
+	loc, why = s.meter.find(r, pattern{r.re, r.size, !r.Absent}, text)
 	switch {
-	case r.any:
-		return matched
-	case r.Absent:
-		if r.re.MatchString(text) {
-			return isFound
-		}
-		return matched
+	case why != matched:
+	case r.Absent && loc != nil:
+		why = isFound
+	case !r.Absent && loc == nil:
+		why = notFound
 	}
-	loc := r.re.FindStringSubmatchIndex(text)
-	if loc == nil {
-		return notFound
-	}
-	h.groups = groups(text, loc, r.names)
-	return matched
+	return loc, why
 }
 
-// same compares an id with the rule's id or pattern.
-func (r *Rule) same(id string, h *hit) bool {
+// same compares an id with the rule's id or pattern: matched, otherID, or why
+// the pattern was not tried.
+func (r *Rule) same(s *subject, id string, h *hit) reason {
 	if r.re == nil {
-		return id == r.Pattern
+		if id == r.Pattern {
+			return matched
+		}
+		return otherID
 	}
-	loc := r.re.FindStringSubmatchIndex(id)
-	if loc != nil && h.groups == nil {
+	loc, why := s.meter.find(r, pattern{r.re, r.size, true}, id)
+	switch {
+	case why != matched:
+		return why
+	case loc == nil:
+		return otherID
+	case h.groups == nil:
 		h.groups = groups(id, loc, r.names)
 	}
-	return loc != nil
+	return matched
 }
 
-func (r *Rule) checkElements(e *event.Event, h *hit) reason {
-	why := otherID
+// checkElements finds the actions that the rule is for. The whole rule counts
+// as not tried if one of them was not.
+func (r *Rule) checkElements(s *subject, h *hit) reason {
+	e, why := s.e, otherID
 	for i := range min(len(e.Actions), 64) {
 		a := &e.Actions[i]
-		if !r.same(a.ActionID, h) && !(legacy(e) && r.same(e.CallbackID, h)) {
-			continue
+		is := r.same(s, a.ActionID, h)
+		if is == otherID && legacy(e) {
+			is = r.same(s, e.CallbackID, h)
 		}
-		if !inBlock(r, a.BlockID) {
+		if is == matched {
+			is = r.inBlock(s, a.BlockID)
+		}
+		switch is {
+		case matched:
+			h.elements |= 1 << i
+		case otherBlock:
 			why = otherBlock
-			continue
+		case notTried, isOff:
+			return is
 		}
-		h.elements |= 1 << i
 	}
-	if len(e.Actions) == 0 && legacy(e) && r.Block == "" && r.same(e.CallbackID, h) {
-		h.elements = 1
+	if len(e.Actions) == 0 && legacy(e) && r.Block == "" {
+		if why = r.same(s, e.CallbackID, h); why == matched {
+			h.elements = 1
+		}
 	}
 	if h.elements == 0 {
 		return why
@@ -229,11 +260,21 @@ func (r *Rule) checkElements(e *event.Event, h *hit) reason {
 	return matched
 }
 
-func inBlock(r *Rule, block string) bool {
+// inBlock compares the block of an element: matched, otherBlock, or why the
+// pattern was not tried.
+func (r *Rule) inBlock(s *subject, block string) reason {
+	found := r.Block == "" || r.Block == block
 	if r.blockRE != nil {
-		return r.blockRE.MatchString(block)
+		loc, why := s.meter.find(r, pattern{r.blockRE, r.size, false}, block)
+		if why != matched {
+			return why
+		}
+		found = loc != nil
 	}
-	return r.Block == "" || r.Block == block
+	if !found {
+		return otherBlock
+	}
+	return matched
 }
 
 func (r *Rule) checkCommand(e *event.Event, h *hit) reason {

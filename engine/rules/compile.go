@@ -51,6 +51,7 @@ type compiler struct {
 	decl   declaration
 	args   *runtime.Dict
 	errs   runtime.Errors
+	sum    totals
 
 	// static is set for registrations that were read, not made: unknown are
 	// the arguments that are there without their value, and with spread there
@@ -108,6 +109,7 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	}
 	r.Func = c.handler(r)
 	c.options(r)
+	c.boundKind(r)
 	v, given := c.args.Get(decl.arg)
 	switch {
 	case decl.kind == event.Message && c.matchOption(r):
@@ -235,7 +237,7 @@ func (c *compiler) action(r *Rule, v runtime.Value) {
 		r.Block = b
 	case runtime.Regexp:
 		r.Block = b.Pattern
-		r.blockRE = c.compileWhole("block", b.Pattern)
+		c.blockRegex(r, b.Pattern)
 	default:
 		c.wrongType("block", "a text", b)
 	}
@@ -309,8 +311,18 @@ func (c *compiler) schedule(r *Rule, v runtime.Value) {
 		return
 	}
 	r.Pattern = p
+	if len(strings.Fields(p)) == 7 {
+		c.sum.years++
+		c.bound(c.sum.years, MaxYears, "schedule", "the schedules of the script with a year", "rules")
+	}
+	if c.sum.never == maxNever { // there are errors enough
+		return
+	}
 	s, err := ParseSchedule(p, c.str("tz"))
 	if err != nil {
+		if errors.Is(err, errNever) {
+			c.sum.never++
+		}
 		if errors.Is(err, errZone) {
 			c.fail("tz", "write an IANA name such as \"Europe/Berlin\"", "%s: %v", c.reg.Name, err)
 			return
@@ -333,7 +345,7 @@ func declarationNames() []string {
 // regex compiles a pattern into r; whole makes it match the whole text only.
 func (c *compiler) regex(r *Rule, arg, p string, whole bool) {
 	r.Pattern = p
-	re, err := compileRegex(p)
+	re, size, err := compileRegex(p)
 	if err != nil {
 		c.badRegex(arg, err)
 		return
@@ -342,15 +354,18 @@ func (c *compiler) regex(r *Rule, arg, p string, whole bool) {
 		re = regexp.MustCompile(`\A(?:` + p + `)\z`)
 	}
 	r.re, r.names = re, re.SubexpNames()
+	c.size(r, arg, size)
 }
 
-// compileWhole compiles a pattern that must match a whole text.
-func (c *compiler) compileWhole(arg, p string) *regexp.Regexp {
-	if _, err := compileRegex(p); err != nil {
-		c.badRegex(arg, err)
-		return nil
+// blockRegex compiles a pattern that must match the whole id of a block.
+func (c *compiler) blockRegex(r *Rule, p string) {
+	_, size, err := compileRegex(p)
+	if err != nil {
+		c.badRegex("block", err)
+		return
 	}
-	return regexp.MustCompile(`\A(?:` + p + `)\z`)
+	r.blockRE = regexp.MustCompile(`\A(?:` + p + `)\z`)
+	c.size(r, "block", size)
 }
 
 func (c *compiler) badRegex(arg string, err error) {

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"slices"
-
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -67,14 +65,33 @@ func (r *Rule) apart(o *Rule) bool {
 		return false
 	}
 	return disjoint(r.filter.teams, o.filter.teams) ||
-		disjoint(r.Bots, o.Bots) && allNames(r.Bots) == allNames(o.Bots) && allIDs(r.Bots) == allIDs(o.Bots)
+		r.filter.botForm != mixed && r.filter.botForm == o.filter.botForm && disjoint(r.Bots, o.Bots)
 }
 
-// A bot may be given by name or by app id: only lists of one form compare.
-func allNames(bots []string) bool { return !slices.ContainsFunc(bots, appID.MatchString) }
+// botForm tells how the bots of a rule are given, by name or by app id: only
+// lists of one form compare.
+type botForm uint8
 
-func allIDs(bots []string) bool {
-	return !slices.ContainsFunc(bots, func(b string) bool { return !appID.MatchString(b) })
+const (
+	byNames botForm = iota
+	byIDs
+	mixed
+)
+
+func formOf(bots []string) botForm {
+	ids := 0
+	for _, b := range bots {
+		if appID.MatchString(b) {
+			ids++
+		}
+	}
+	switch ids {
+	case 0:
+		return byNames
+	case len(bots):
+		return byIDs
+	}
+	return mixed
 }
 
 // conflicts finds the clashes within a list of rules, in its order.
@@ -82,7 +99,13 @@ func conflicts(rules []*Rule) []clash {
 	var out []clash
 	c := claims{}
 	for _, r := range rules {
-		if o := c.conflict(r); o != nil {
+		o := c.conflict(r)
+		for _, s := range r.slots() {
+			if o == nil && len(c[s]) == MaxSame {
+				o = c[s][0]
+			}
+		}
+		if o != nil {
 			out = append(out, clash{o, r})
 			continue
 		}

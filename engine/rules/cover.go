@@ -16,7 +16,7 @@ const maxStops = 1000
 // stop, surely matches whatever they match. The order of the list does not
 // matter.
 func Unreachable(rules []*Rule) []Finding {
-	ordered := slices.Clone(rules)
+	ordered, lits := slices.Clone(rules), lits{}
 	slices.SortFunc(ordered, before)
 	stops := map[event.Kind][]*Rule{}
 	var out []Finding
@@ -25,7 +25,7 @@ func Unreachable(rules []*Rule) []Finding {
 			continue
 		}
 		for _, s := range stops[r.Kind] {
-			if s.covers(r) {
+			if s.covers(r, lits) {
 				out = append(out, Finding{
 					Rule: r, Msg: fmt.Sprintf("%s is never reached: %s at %s matches first and stops", r, s, s.Pos),
 					Hint: "remove one of the two, give this one a higher priority, or take stop=True away",
@@ -42,7 +42,7 @@ func Unreachable(rules []*Rule) []Finding {
 
 // covers reports whether r surely matches every event that o does. Both are
 // enabled and of one kind; r has no predicate.
-func (r *Rule) covers(o *Rule) bool {
+func (r *Rule) covers(o *Rule, of lits) bool {
 	switch {
 	case o.Threads && !r.Threads, o.Edits && !r.Edits, o.FromBots && !r.FromBots, o.Removed != r.Removed:
 		return false
@@ -56,34 +56,51 @@ func (r *Rule) covers(o *Rule) bool {
 	case r.Pattern == o.Pattern && (r.re == nil) == (o.re == nil):
 		return true
 	}
-	return isText(r.Kind) && r.foundIn(o)
+	return isText(r.Kind) && of.get(r).within(of.get(o))
 }
 
 // within reports whether every event that the filter a admits is admitted by b.
-// An empty filter admits all.
+// An empty filter admits all. Of very long ones it says no.
 func within(a, b []string) bool {
 	if len(b) == 0 {
 		return true
 	}
-	return len(a) > 0 && !slices.ContainsFunc(a, func(x string) bool { return !slices.Contains(b, x) })
+	return len(a) > 0 && len(a)*len(b) <= maxCompared && !slices.ContainsFunc(a, func(x string) bool { return !slices.Contains(b, x) })
 }
 
-// foundIn reports whether r looks for a text that is part of one that o
-// looks for.
-func (r *Rule) foundIn(o *Rule) bool {
-	mine, fold, start := literalOf(r.re.String())
-	if mine == "" {
+// maxCompared bounds the entries of two lists that are compared, multiplied.
+const maxCompared = 2500
+
+// lit is the text that a rule's regex looks for, if that is all it does.
+type lit struct {
+	text, low   string
+	fold, start bool
+}
+
+// lits keeps those of rules: each is compared with many.
+type lits map[*Rule]lit
+
+func (of lits) get(r *Rule) lit {
+	l, ok := of[r]
+	if !ok {
+		l.text, l.fold, l.start = literalOf(r.re.String())
+		l.low = strings.ToLower(l.text)
+		of[r] = l
+	}
+	return l
+}
+
+// within reports whether the text is part of one that another rule looks for.
+func (l lit) within(o lit) bool {
+	if l.text == "" || o.text == "" || o.fold && !l.fold {
 		return false
 	}
-	theirs, theirFold, theirStart := literalOf(o.re.String())
-	if theirs == "" || theirFold && !fold {
-		return false
+	mine, theirs := l.text, o.text
+	if l.fold {
+		mine, theirs = l.low, o.low
 	}
-	if fold {
-		mine, theirs = strings.ToLower(mine), strings.ToLower(theirs)
-	}
-	if start {
-		return theirStart && strings.HasPrefix(theirs, mine)
+	if l.start {
+		return o.start && strings.HasPrefix(theirs, mine)
 	}
 	return strings.Contains(theirs, mine)
 }

@@ -16,21 +16,33 @@ type Verdict struct {
 	Why    string
 	Groups *event.Match
 	Usage  string
+	// Off: the pattern was not tried because the rule is switched off.
+	Off bool
 }
 
 // Explain says of every rule whether the event is for it, in the order in
 // which rules run. It tries each with the predicate that Match uses.
-func (s *Set) Explain(e *event.Event) []Verdict {
-	var sub subject
-	sub.reset(e, s.names)
+func (s *Set) Explain(e *event.Event) []Verdict { return s.ExplainWithin(e, nil) }
+
+// ExplainWithin is Explain as MatchWithin is Match. Where time is taken, a
+// pattern that the index rules out is not tried, so that both spend it on the
+// same ones.
+func (s *Set) ExplainWithin(e *event.Event, off func(*Rule) bool) []Verdict {
+	sc := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(sc)
+	sc.begin(e, s.names)
+	sc.meter.begin(off)
+	s.collect(sc)
+	sub := &sc.subject
 	out := make([]Verdict, len(s.rules))
 	hits := make([]hit, 0, len(s.rules))
 	at := make([]int, 0, len(s.rules))
 	for i, r := range s.rules {
 		out[i].Rule = r
 		var h hit
-		if why := r.check(&sub, &h); why != matched {
-			out[i].Why = why.words(r, &sub)
+		sc.meter.enter(s.scriptOf[i], sc.marks[i] != sc.round)
+		if why := r.check(sub, &h); why != matched {
+			out[i].Why, out[i].Off = why.words(r, sub), why == isOff
 			continue
 		}
 		hits = append(hits, h)
@@ -60,6 +72,7 @@ func (s *Set) Explain(e *event.Event) []Verdict {
 			v.Why = "if its predicate (when) agrees"
 		}
 	}
+	sc.subject, sc.meter.off = subject{}, nil
 	return out
 }
 
@@ -113,6 +126,10 @@ func (w reason) words(r *Rule, s *subject) string {
 		return fmt.Sprintf("%q does not begin with %q", clip(s.read().command), r.Pattern)
 	case isFound:
 		return fmt.Sprintf("the regex %q is found in %q, and the rule is for its absence", r.Pattern, clip(r.tried(s)))
+	case notTried:
+		return fmt.Sprintf("its pattern was not tried: those of the script took more than the limit of %s on this event", MaxScriptTime)
+	case isOff:
+		return "the rule is switched off, and its pattern takes long"
 	}
 	return ""
 }

@@ -23,6 +23,7 @@ type filter struct {
 	channelIDs, channelNames, channelGlobs []string
 	userIDs, userNames, userMails          []string
 	teams, bots                            []string
+	botForm                                botForm
 }
 
 func newFilter(r *Rule, names Names) filter {
@@ -56,7 +57,7 @@ func newFilter(r *Rule, names Names) filter {
 		}
 		f.teams = append(f.teams, t)
 	}
-	f.bots = r.Bots
+	f.bots, f.botForm = r.Bots, formOf(r.Bots)
 	return f
 }
 

@@ -41,6 +41,9 @@ var argTypes = []string{"", "int", "float", "duration"}
 
 // ParseGrammar reads a grammar.
 func ParseGrammar(text string) (*Grammar, error) {
+	if err := atMost("the text", text, MaxArgs); err != nil {
+		return nil, err
+	}
 	g := &Grammar{text: text}
 	optional, rest := false, false
 	seen := map[string]bool{}
@@ -48,6 +51,9 @@ func ParseGrammar(text string) (*Grammar, error) {
 		w, err := parseWord(part)
 		if err != nil {
 			return nil, err
+		}
+		if len(g.words)+len(g.flags) == MaxParts {
+			return nil, fmt.Errorf("more than %d words", MaxParts)
 		}
 		if !w.literal && seen[w.name] {
 			return nil, fmt.Errorf("two arguments are called %q", w.name)

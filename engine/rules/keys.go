@@ -84,6 +84,7 @@ type postings map[string][]int32
 type index struct {
 	maps   [keyKinds]postings // byText is replaced by texts and auto
 	texts  [][]int32
+	base   int // of the texts among those of all indexes
 	auto   *automaton
 	always []int32
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/runtime"
 )
 
 // Match is a rule that an event is for.
@@ -29,6 +30,8 @@ type scratch struct {
 	round      uint32
 	candidates []int32
 	hits       []hit
+	texts      []uint32 // by text of all indexes: the round in which it was found
+	meter      meter
 }
 
 // Match appends the rules that an event is for to dst, in the order in which
@@ -41,12 +44,23 @@ type scratch struct {
 // on.mention rules both times; event.RunKey is the same, and the dispatcher
 // runs them once. on.message rules see only the message.
 func (s *Set) Match(e *event.Event, dst []Match) []Match {
+	dst, _ = s.MatchWithin(e, dst, nil)
+	return dst
+}
+
+// MatchWithin is Match, and reports which rules took too long: MaxMatchTime
+// and MaxScriptTime bound what a script costs. The pattern of a rule of which
+// off says that it is switched off is not tried where it would cost time that
+// is worth looking at; off may be nil.
+func (s *Set) MatchWithin(e *event.Event, dst []Match, off func(*Rule) bool) ([]Match, []Overrun) {
 	sc := s.scratch.Get().(*scratch)
 	sc.begin(e, s.names)
+	sc.meter.begin(off)
 	s.collect(sc)
 	slices.Sort(sc.candidates)
 	for _, n := range sc.candidates {
 		sc.hits = append(sc.hits, hit{})
+		sc.meter.enter(s.scriptOf[n], false)
 		if s.rules[n].check(&sc.subject, &sc.hits[len(sc.hits)-1]) != matched {
 			sc.hits = sc.hits[:len(sc.hits)-1]
 		}
@@ -58,19 +72,21 @@ func (s *Set) Match(e *event.Event, dst []Match) []Match {
 		}
 	}
 	clear(sc.hits)
-	sc.subject = subject{}
+	over := sc.meter.overruns()
+	sc.subject, sc.meter.off = subject{}, nil
 	s.scratch.Put(sc)
-	return dst
+	return dst, over
 }
 
 func (sc *scratch) begin(e *event.Event, names Names) {
 	sc.round++
 	if sc.round == 0 { // wrapped around: old marks could look new
 		clear(sc.marks)
+		clear(sc.texts)
 		sc.round = 1
 	}
 	sc.candidates, sc.hits = sc.candidates[:0], sc.hits[:0]
-	sc.subject.reset(e, names)
+	sc.subject.reset(e, names, &sc.meter)
 }
 
 func (sc *scratch) add(numbers []int32) {
@@ -79,6 +95,14 @@ func (sc *scratch) add(numbers []int32) {
 			sc.marks[n] = sc.round
 			sc.candidates = append(sc.candidates, n)
 		}
+	}
+}
+
+// found adds the rules of a text of an index, the first time that it occurs.
+func (sc *scratch) found(x *index, text int32) {
+	if at := x.base + int(text); sc.texts[at] != sc.round {
+		sc.texts[at] = sc.round
+		sc.add(x.texts[text])
 	}
 }
 
@@ -117,10 +141,10 @@ func (s *Set) lookUp(kind event.Kind, x *index, sc *scratch) {
 	}
 	if x.auto != nil {
 		if isText(kind) {
-			x.auto.find(foldOdd(sc.subject.text(kind)), func(id int32) { sc.add(x.texts[id]) })
+			x.auto.find(foldOdd(runtime.MatchText(sc.subject.text(kind))), func(id int32) { sc.found(x, id) })
 		} else {
 			sc.subject.ids(kind, func(id string) {
-				x.auto.find(foldOdd(id), func(id int32) { sc.add(x.texts[id]) })
+				x.auto.find(foldOdd(runtime.MatchText(id)), func(id int32) { sc.found(x, id) })
 			})
 		}
 	}

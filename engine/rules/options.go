@@ -52,6 +52,7 @@ func (c *compiler) options(r *Rule) {
 	}
 	c.checkFilters(r)
 	r.filter = newFilter(r, c.names)
+	c.boundLists(r)
 }
 
 func (c *compiler) checkFilters(r *Rule) {
@@ -206,19 +207,19 @@ func problem(b *runtime.Bundle, pos runtime.Position, hint, format string, a ...
 	return e
 }
 
-// compileRegex compiles an RE2 pattern within MaxPattern.
-func compileRegex(p string) (*regexp.Regexp, error) {
+// compileRegex compiles an RE2 pattern within MaxPattern. size is the number
+// of its instructions.
+func compileRegex(p string) (re *regexp.Regexp, size int, err error) {
 	if len(p) > MaxPattern {
-		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(p), MaxPattern)
+		return nil, 0, fmt.Errorf("%d bytes, at most %d are allowed", len(p), MaxPattern)
 	}
-	if _, err := runtime.CheckPattern(p); err != nil {
-		return nil, err
+	if size, err = runtime.CheckPattern(p); err != nil {
+		return nil, 0, err
 	}
-	re, err := regexp.Compile(p)
-	if err != nil {
-		return nil, err
+	if re, err = regexp.Compile(p); err != nil {
+		return nil, 0, err
 	}
-	return re, nil
+	return re, size, nil
 }
 
 // regexHint explains what people miss who know other dialects.

@@ -95,6 +95,7 @@ func (c *compiler) matchOption(r *Rule) bool {
 func (r *Rule) checkMatch(s *subject, h *hit) reason {
 	read := s.read()
 	text := read.command
+	var loc []int
 	switch r.Match {
 	case matchNothing:
 		if !read.directed {
@@ -109,26 +110,24 @@ func (r *Rule) checkMatch(s *subject, h *hit) reason {
 		}
 	default:
 		text = read.text
-		if r.re != nil && r.Absent == r.re.MatchString(text) {
-			if r.Absent {
-				return isFound
+		if r.re != nil {
+			var why reason
+			if loc, why = r.find(s, text); why != matched {
+				return why
 			}
-			return notFound
 		}
 	}
-	h.groups = read.groups(r, text)
+	h.groups = read.groups(r, text, loc)
 	return matched
 }
 
 // groups is e.match: the groups of the regex if there is one, and parsed_text,
-// command_text and args.
-func (read *readable) groups(r *Rule, text string) *event.Match {
+// command_text and args. loc is where the regex was found.
+func (read *readable) groups(r *Rule, text string, loc []int) *event.Match {
 	m := &event.Match{Groups: []string{text}, Present: []bool{true}, Names: []string{""}}
-	if r.re != nil && !r.Absent {
-		if loc := r.re.FindStringSubmatchIndex(text); loc != nil {
-			g := groups(text, loc, r.names)
-			m = &event.Match{Groups: append([]string(nil), g.Groups...), Present: append([]bool(nil), g.Present...), Names: append([]string(nil), g.Names...)}
-		}
+	if loc != nil {
+		g := groups(text, loc, r.names)
+		m = &event.Match{Groups: append([]string(nil), g.Groups...), Present: append([]bool(nil), g.Present...), Names: append([]string(nil), g.Names...)}
 	}
 	add := func(name, value string) {
 		m.Groups, m.Present, m.Names = append(m.Groups, value), append(m.Present, true), append(m.Names, name)

@@ -54,7 +54,7 @@ type Rule struct {
 	Schedule *Schedule
 
 	re      *regexp.Regexp // nil: Pattern is matched as it is
-	size    int            // instructions of re and blockRE together
+	size    int            // instructions of the larger of re and blockRE
 	names   []string       // of the groups of re
 	any     bool           // matches whatever its kind sees: no pattern, or "*"
 	subtype string         // of on.event("message.channel_topic")

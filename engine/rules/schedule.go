@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/adhocore/gronx"
@@ -12,20 +13,33 @@ import (
 )
 
 // Schedule says when a schedule rule is due: at the times of a cron line in a
-// time zone, or at multiples of an interval. It is immutable.
+// time zone, or at multiples of an interval. It is safe for concurrent use.
 type Schedule struct {
 	spec  string
 	every time.Duration // 0: cron
 	cron  string
 	zone  *time.Location
+	// last is what Next found last: of a cron that never comes again, it would
+	// look for 100 ms each time.
+	last atomic.Pointer[found]
 }
+
+// found says that next is the first due time after every time from from on and
+// before next; zero: there is none.
+type found struct{ from, next time.Time }
 
 // errZone marks an unknown time zone.
 var errZone = errors.New("unknown time zone")
 
+// errNever marks a cron line that is never due, which takes long to find out.
+var errNever = errors.New("it never comes")
+
 // ParseSchedule reads "every 10m", or a cron line of five fields, six with
 // seconds first, or a tag such as @daily. tz is an IANA name; "" is UTC.
 func ParseSchedule(spec, tz string) (*Schedule, error) {
+	if err := atMost("the schedule", spec, MaxCron); err != nil {
+		return nil, err
+	}
 	s := &Schedule{spec: spec, zone: time.UTC}
 	if tz != "" {
 		zone, err := time.LoadLocation(tz)
@@ -54,7 +68,7 @@ func ParseSchedule(spec, tz string) (*Schedule, error) {
 	}
 	// A fixed reference time: the check must not depend on today.
 	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return nil, fmt.Errorf("bad cron %q: it never comes", spec)
+		return nil, fmt.Errorf("bad cron %q: %w", spec, errNever)
 	}
 	return s, nil
 }
@@ -66,10 +80,14 @@ func (s *Schedule) Next(t time.Time) time.Time {
 		sec := int64(s.every / time.Second)
 		return time.Unix((t.Unix()/sec+1)*sec, 0).In(s.zone)
 	}
+	if f := s.last.Load(); f != nil && !t.Before(f.from) && (f.next.IsZero() || t.Before(f.next)) {
+		return f.next
+	}
 	next, err := gronx.NextTickAfter(s.cron, t.In(s.zone), false)
 	if err != nil {
-		return time.Time{}
+		next = time.Time{}
 	}
+	s.last.Store(&found{t, next})
 	return next
 }
 

@@ -18,7 +18,9 @@ type Set struct {
 	routes router
 	names  Names
 	slow   []*Rule
-	needs  needs
+	// scriptOf numbers the scripts of the rules, by number.
+	scriptOf []int32
+	needs    needs
 
 	scratch sync.Pool
 }
@@ -57,12 +59,20 @@ func NewSet(rules []*Rule, names Names) *Set {
 		}
 		builders[r.Kind].add(number, r)
 	}
+	texts := 0
 	for kind, b := range builders {
-		s.kinds[kind] = b.build()
+		x := b.build()
+		x.base = texts
+		texts += len(x.texts)
+		s.kinds[kind] = x
 	}
+	var scripts int
+	s.scriptOf, scripts = numberScripts(s.rules)
 	s.any = s.kinds[event.Other]
 	delete(s.kinds, event.Other)
-	s.scratch.New = func() any { return &scratch{marks: make([]uint32, len(s.rules))} }
+	s.scratch.New = func() any {
+		return &scratch{marks: make([]uint32, len(s.rules)), texts: make([]uint32, texts), meter: newMeter(scripts)}
+	}
 	return s
 }
 

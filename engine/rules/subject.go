@@ -11,6 +11,7 @@ import (
 type subject struct {
 	e     *event.Event
 	names Names
+	meter *meter
 
 	// addressed and after are for mention rules: whether the event is
 	// addressed to the bot, and its text without the leading mention.
@@ -25,8 +26,8 @@ type subject struct {
 	userKnown           bool
 }
 
-func (s *subject) reset(e *event.Event, names Names) {
-	*s = subject{e: e, names: names}
+func (s *subject) reset(e *event.Event, names Names, m *meter) {
+	*s = subject{e: e, names: names, meter: m}
 	if e.Kind == event.Message || e.Kind == event.Mention {
 		s.after, s.addressed = address(e)
 	}

@@ -70,6 +70,9 @@ var reserved = []string{"/slack", "/api/v1", "/api/v2", "/healthcheck", "/health
 // ParseRoute reads "POST /hooks/{repo}/{n:int}". Without a method it is POST;
 // several are joined by commas.
 func ParseRoute(route string) (*Hook, error) {
+	if err := atMost("the route", route, MaxRoute); err != nil {
+		return nil, err
+	}
 	h := &Hook{Methods: []string{"POST"}}
 	p := strings.TrimSpace(route)
 	if methods, rest, ok := strings.Cut(p, " "); ok {
@@ -98,6 +101,9 @@ func ParseRoute(route string) (*Hook, error) {
 func (h *Hook) parseSegments() error {
 	seen := map[string]bool{}
 	parts := splitPath(h.Path)
+	if len(parts) > MaxParts {
+		return fmt.Errorf("the path has %d parts, at most %d are allowed", len(parts), MaxParts)
+	}
 	for i, p := range parts {
 		inner, isParam := strings.CutPrefix(p, "{")
 		if !isParam {

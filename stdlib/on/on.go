@@ -70,6 +70,10 @@ func options(kind string) []runtime.Param {
 	return opts
 }
 
+// bounds says what a pattern may cost; engine/rules holds scripts to it.
+const bounds = "The first 8 KB of the text are looked at, with a pattern of more than 128 instructions (about as many characters) less, down to 2 KB at the most allowed, about 490. " +
+	"A pattern that takes more than 10 ms of the processor on a message, or a script whose patterns take more than 25 ms together, goes beyond the limit `match`: the third time these rules are switched off."
+
 func messages() []*runtime.Builtin {
 	const pattern = runtime.TString | runtime.TRegexp
 	return []*runtime.Builtin{
@@ -77,7 +81,7 @@ func messages() []*runtime.Builtin {
 			"Sees what people write outside threads; own messages, other bots, edits and Slackbot are skipped unless an option asks for them. "+
 				"The groups of the expression are in `e.match`. A returned text is posted to the conversation.",
 			[]runtime.Param{
-				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text; `(?i)` ignores case."),
+				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text; `(?i)` ignores case. "+bounds),
 				handler("Called with the event."),
 			},
 			runtime.Example{
@@ -91,7 +95,7 @@ func messages() []*runtime.Builtin {
 		rule("mention", "Run a function on messages addressed to the bot: they begin with its mention, or are direct messages.",
 			"The mention is cut off before the expression is tried.",
 			[]runtime.Param{
-				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text after the mention."),
+				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text after the mention. "+bounds),
 				handler("Called with the event."),
 			},
 			runtime.Example{
