@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the scripts by path, tests included.
 //
-//go:embed *.star
+//go:embed *.star omnibot
 var FS embed.FS
