@@ -22,6 +22,11 @@ type automaton struct {
 	suffix []int32
 }
 
+// maxWidth bounds the columns, which hold letters, digits, a dozen signs and 256
+// bytes of each state; what comes later shares a column, and may be found where
+// another byte stands.
+const maxWidth = 64
+
 // newAutomaton builds an automaton over texts, which are in lower case, not
 // empty and different from each other.
 func newAutomaton(texts []string) *automaton {
@@ -30,9 +35,13 @@ func newAutomaton(texts []string) *automaton {
 	for _, t := range texts {
 		total += len(t)
 		for i := 0; i < len(t); i++ {
-			if a.class[t[i]] == 0 && a.width < 256 {
+			switch {
+			case a.class[t[i]] != 0:
+			case a.width < maxWidth:
 				a.class[t[i]] = uint8(a.width)
 				a.width++
+			default:
+				a.class[t[i]] = 1 + t[i]%(maxWidth-1)
 			}
 		}
 	}
@@ -109,7 +118,8 @@ func (a *automaton) link() {
 	}
 }
 
-// find calls hit with each text that occurs, possibly several times.
+// find calls hit with each text that occurs, possibly several times, and with
+// some that only look like it to the columns.
 func (a *automaton) find(text string, hit func(id int32)) {
 	state, width, next := int32(0), int32(a.width), a.next
 	for i := 0; i < len(text); i++ {

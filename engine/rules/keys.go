@@ -77,6 +77,35 @@ func appendKeys(sets []keySet, ks keySet) []keySet {
 	return append(sets, ks)
 }
 
+// maxTexts bounds the texts that the rules of one script are found by, in
+// bytes, and with them what it takes of the index: 256 bytes for each.
+const maxTexts = 128 << 10
+
+// cutTexts shortens the texts of a script's rules until they are not too much:
+// a part of a text occurs where the text does.
+func cutTexts(rules []*Rule) {
+	for longest := maxLiteral; longest > 1; longest /= 2 {
+		total := 0
+		for _, r := range rules {
+			most := 0
+			for _, set := range r.keys {
+				n := 0
+				for i := range set {
+					if k := &set[i]; k.kind == byText {
+						k.text = k.text[:min(len(k.text), longest)]
+						n += len(k.text)
+					}
+				}
+				most = max(most, n)
+			}
+			total += most
+		}
+		if total <= maxTexts {
+			return
+		}
+	}
+}
+
 // postings are the rules, by number, that have a key.
 type postings map[string][]int32
 

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -266,4 +267,29 @@ func TestLongListsAndManyStopsAreComparedInLittleTime(t *testing.T) {
 	if took := time.Since(began); took > 8*time.Second { // minutes, if each pair is parsed
 		t.Errorf("it took %s", took)
 	}
+}
+
+// The texts of one script's patterns are cut before they fill the memory.
+func TestTheIndexOfAScriptIsBounded(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for i := range 1200 {
+		lines = append(lines, on("message", "regex", fmt.Sprintf("[a-p]%c%c%s%03d", 0x100+i, 0x4e00+i, strings.Repeat(string(rune(0xc0+i%64)), 20), i), "name", fmt.Sprint("r", i)))
+	}
+	var before, after goruntime.MemStats
+	goruntime.GC()
+	goruntime.ReadMemStats(&before)
+	s := set(t, lines...)
+	goruntime.GC()
+	goruntime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 150<<20 { // of 1.2 million bytes of text
+		t.Errorf("the rules take %d MiB", grown>>20)
+	}
+	for _, i := range []int{0, 7, 1199} {
+		text := fmt.Sprintf("xc%c%c%s%03dx", 0x100+i, 0x4e00+i, strings.Repeat(string(rune(0xc0+i%64)), 20), i)
+		if got := fired(s, message(text)); got != fmt.Sprint("r", i) {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+	goruntime.KeepAlive(s)
 }

@@ -162,6 +162,7 @@ func finish(rules []*Rule) {
 		r.keys = r.keySets()
 		r.slow = len(r.keys) == 0 && isText(r.Kind) && r.Match == ""
 	}
+	cutTexts(rules)
 }
 
 // before is the order in which rules run: priority, file, line.
