@@ -36,6 +36,7 @@ import (
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/lookup"
 	"github.com/starling-rules/starling/engine/metric"
+	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
@@ -57,6 +58,9 @@ type Options struct {
 	Exts map[string]string
 	// Scripts are the library scripts behind "@starling//"; may be nil.
 	Scripts fs.FS
+	// Reload reads the configuration again when its file has changed: omnibot's
+	// handlers in it are taken up at once. May be nil.
+	Reload func() (*config.Config, error)
 	// Store keeps events and state; nil opens the one that Config names. The
 	// engine closes it either way.
 	Store queue.Store
@@ -75,6 +79,8 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger
 	Now     func() time.Time
+
+	handlers *omnibot.Source
 }
 
 // Engine is one Starling server. Its methods are safe for concurrent use.
@@ -163,6 +169,7 @@ func (o *Options) complete() error {
 	if o.Exts == nil {
 		o.Exts = map[string]string{".star": "starlark", ".lua": "lua"}
 	}
+	o.handlers = o.omnibotSource()
 	return nil
 }
 
@@ -216,7 +223,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	}
 	live := door.NewLive(door.Deps{
 		Slack: e.slack, HTTP: web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
-		Secrets: func(name string) (string, bool) { v, ok := c.Secrets[name]; return v, ok },
+		Secrets: e.secretOf,
 	})
 	for kind, h := range own {
 		live[kind] = h
@@ -235,6 +242,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
 		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, Lint: o.Lint,
+		Virtual: o.handlers.Scripts, Files: o.handlers.Files(),
 		// More than there are processors: a pool of processes is asked ahead,
 		// so that no worker waits for the next file.
 		Parallel: 32,

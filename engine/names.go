@@ -19,6 +19,7 @@ type names struct {
 	mu       sync.RWMutex
 	channels map[string]string   // team/id → name
 	users    map[string]userName // team/id
+	groups   map[string]string   // team/id → handle
 }
 
 type userName struct{ name, email string }
@@ -26,7 +27,7 @@ type userName struct{ name, email string }
 var _ rules.Names = (*names)(nil)
 
 func newNames(teams map[string]string) *names {
-	return &names{teams: teams, channels: map[string]string{}, users: map[string]userName{}}
+	return &names{teams: teams, channels: map[string]string{}, users: map[string]userName{}, groups: map[string]string{}}
 }
 
 // ChannelName implements rules.Names.
@@ -85,7 +86,7 @@ func (n *names) known(e *event.Event, set *rules.Set) bool {
 			return false
 		}
 	}
-	return true
+	return !set.NeedsTextNames() || n.textKnown(e)
 }
 
 // forget drops what a renaming event says is out of date.
@@ -95,6 +96,10 @@ func (n *names) forget(e *event.Event) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		delete(n.channels, e.Team+"/"+e.Channel)
+	case "subteam_updated", "subteam_created":
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		clear(n.groups)
 	case "user_change", "user_profile_changed":
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -141,6 +146,10 @@ func (e *Engine) knowNames(ctx context.Context, ev *event.Event, wait bool) bool
 			e.log.Warn("look up the user's name, for rules that go by it", "event_id", ev.ID, "err", err)
 		}
 		e.known.setUser(ev.Team+"/"+ev.User, userName{textField(obj, "name"), profileField(obj, "email")})
+	}
+	if set.NeedsTextNames() {
+		e.knowText(ctx, ev, o)
+		return ctx.Err() == nil
 	}
 	return true
 }

@@ -16,6 +16,7 @@
 package omnibot
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -61,6 +62,14 @@ func (s *Source) Files() []string {
 	return []string{s.file}
 }
 
+// Secret returns the value of a secret that the handlers hold.
+func (s *Source) Secret(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.cfg.Handlers.Secrets[name]
+	return v, ok
+}
+
 // modified reports whether the file is another than the last time.
 func (s *Source) modified() bool {
 	if s.file == "" {
@@ -101,7 +110,7 @@ func (s *Source) Scripts(has func(path string) bool) []rules.Virtual {
 }
 
 func errorsOf(err error) runtime.Errors {
-	if many, ok := err.(runtime.Errors); ok { //nolint:errorlint // config.Load returns it as it is
+	if many, ok := errors.AsType[runtime.Errors](err); ok {
 		return many
 	}
 	return runtime.Errors{{Kind: runtime.LoadError, Msg: err.Error()}}

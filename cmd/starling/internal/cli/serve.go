@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/stdlib"
 )
 
@@ -43,7 +44,7 @@ func (c *command) serveCommand() *cobra.Command {
 		if !cfg.Callable() {
 			log.Warn("no bot token: rules run, but cannot call Slack's Web API (set SLACK_BOT_TOKEN)")
 		}
-		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain})
+		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain, Reload: func() (*config.Config, error) { return c.load(cmd, nil) }})
 	}
 	return cmd
 }
