@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -99,8 +101,23 @@ func (c *Checker) newLoader(dirs ...string) *rules.Loader {
 	}
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: dirs, Pool: c.pool, Languages: exts, Library: c.o.Scripts, Config: values,
-		Limits: cfg.Limits.Runtime(), Names: teams(cfg.Teams), ByPath: true,
+		Limits: cfg.Limits.Runtime(), Names: teams(cfg.Teams), ByPath: true, Virtual: c.handlers(dirs),
 	})
+}
+
+// handlers makes the script of the configuration's handlers, for its own rules
+// directories.
+func (c *Checker) handlers(dirs []string) func(func(string) bool) []rules.Virtual {
+	if !slices.Equal(dirs, c.o.Config.Rules) {
+		return nil
+	}
+	return func(has func(string) bool) []rules.Virtual {
+		v, ok := omnibot.Script(c.o.Config, has, c.o.Scripts)
+		if !ok {
+			return nil
+		}
+		return []rules.Virtual{v}
+	}
 }
 
 // teams are all the names that are known without asking Slack.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -126,6 +127,9 @@ func (c *Checker) group(ctx context.Context, g *group, rep *Report) error {
 		}
 	}
 	problems = append(problems, x.all(ctx, keys)...)
+	if st := x.states[omnibot.Path(c.o.Config)]; st != nil && len(g.wanted) == 0 {
+		problems = append(problems, st.Errors...)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

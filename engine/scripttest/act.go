@@ -18,8 +18,9 @@ import (
 // that all such built-ins share.
 func (w *world) act(a *runtime.Args) payload.Act {
 	names := w.s.r.names
+	team, app := w.addressee(a)
 	act := payload.Act{
-		App:  payload.App{ID: appID, BotUser: botUser, Team: w.team(a), Domain: teamName},
+		App:  payload.App{ID: app, BotUser: botUser, Team: team, Domain: teamName},
 		User: names.user(or(a.Text("user"), "@ada")), Channel: names.channel(or(a.Text("channel"), "#general")),
 		Text: a.Text("text"), Thread: a.Text("thread_ts"), TS: a.Text("ts"), Now: w.clock.Now(), Random: w.random,
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -212,7 +213,7 @@ func (s *suite) loadRules(ctx context.Context, paths []string, override map[stri
 	l := rules.NewLoader(rules.LoaderOptions{
 		Dirs: []string{s.root}, Pool: s.pool, Languages: s.r.exts, Library: s.r.o.Scripts, Config: cfg, Disk: &s.r.disk,
 		Only: func(p string) bool { return slices.Contains(paths, p) }, Limits: s.cfg.Limits.Runtime(),
-		Names: s.r.names, Metrics: s.r.metrics, Grace: time.Hour,
+		Names: s.r.names, Metrics: s.r.metrics, Grace: time.Hour, Virtual: s.handlers,
 	})
 	_, rep, err := l.Load(ctx)
 	if err != nil {
@@ -244,12 +245,20 @@ func (s *suite) ownScript() []string {
 			return []string{stem + e}
 		}
 	}
+	if p := omnibot.Path(s.cfg.Config); path.Base(stem) == strings.TrimSuffix(p, path.Ext(p)) { // starling_test.star
+		if ok, err := s.isHandlers(p); ok && err == nil {
+			return []string{p}
+		}
+	}
 	return nil
 }
 
 // named resolves what t.rules was given: a path within the rules directory, or
 // beside the test file, with or without its ending.
 func (s *suite) named(name string) (string, error) {
+	if ok, err := s.isHandlers(name); ok || err != nil {
+		return name, err
+	}
 	var tried []string
 	for _, dir := range []string{"", path.Dir(s.path)} {
 		for _, e := range append([]string{""}, s.r.extensions()...) {
