@@ -186,13 +186,14 @@ func newRoster(list runtime.JSON) (*roster, error) {
 		return nil, err
 	}
 	r := &roster{list: list, by: map[string]runtime.JSON{}}
-	for i := range w.Len() {
-		g, ok := w.Index(i).(*runtime.View)
-		if !ok {
-			continue
-		}
-		for _, name := range []string{str(g, "name"), str(g, "handle"), str(g, "id")} {
-			if name != "" {
+	// The id of one is stronger than the handle of another, that than a name.
+	for _, field := range []string{"name", "handle", "id"} {
+		for i := range w.Len() {
+			g, ok := w.Index(i).(*runtime.View)
+			if !ok {
+				continue
+			}
+			if name := str(g, field); name != "" {
 				r.by[strings.ToLower(name)] = g.JSON()
 			}
 		}
