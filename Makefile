@@ -20,7 +20,7 @@ run: build ## start the local Slack with the quickstart rules; prints its addres
 
 test: tools ## run all tests, with the race detector; hostile scripts once more without
 	$(GO) test -race -timeout 20m $(PACKAGES)
-	$(GO) test -timeout 10m -run Hostile ./runtime/star ./runtime/lua
+	$(GO) test -timeout 15m -p 1 -run Hostile ./runtime/star ./runtime/lua ./runtime/worker ./cmd/starling
 
 race: test ## the same as test: the race detector is always on
 

@@ -223,6 +223,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	slack, rules := newFakeSlack(t), t.TempDir()
 	writeFile(t, filepath.Join(rules, "good.star"), echoRule)
 	c := serveWith(t, *hostileGuards, slack, rules, "--sandbox", *hostileSandbox).ready()
+	c.warm(4 * time.Second)
 	calm := flow(c, slack, firstGood)
 	time.Sleep(3 * time.Second)
 	quiet := calm.end(t, "alone")
