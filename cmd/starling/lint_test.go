@@ -28,6 +28,9 @@ func TestServeWarnsOfWhatCheckFinds(t *testing.T) {
 	if n := strings.Count(c.out.String(), "rule file is questionable"); n != 3 {
 		t.Errorf("%d warnings in the log, want 3:\n%s", n, c.out.String())
 	}
+	if out := good(t, "rules", "--admin", c.admin); !strings.Contains(out, "a.star runs, and is questionable:") || !strings.Contains(out, "did you mean chat.postMessage?") {
+		t.Errorf("starling rules says nothing of the warnings:\n%s", out)
+	}
 	write("def f(e):\n    reply(\"hi\")\non.message(\"deploy\", f)\n")
 	c.until("the warnings are gone", func() bool {
 		_, body := c.ask("/rules")

@@ -94,7 +94,6 @@ func newRoot(env *Env) *cobra.Command {
 	}
 	root.SetVersionTemplate("starling {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(ExitUsage, err) })
 	root.AddCommand(
 		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"Write rules:", []string{"init", "new", "dev", "test", "check", "fmt", "explain", "docs"}},
-	{"Run them:", []string{"serve", "runs", "rules", "queue", "trigger", "manifest", "config", "doctor"}},
+	{"Run them:", []string{"serve", "runs", "rules", "queue", "cache", "trigger", "manifest", "config", "doctor"}},
 	{"For editors and shells:", []string{"types", "lsp", "completion", "version", "help"}},
 }
 
@@ -39,13 +40,56 @@ func (c *command) manners(root *cobra.Command) {
 			}
 		}
 	}
+	root.SetFlagErrorFunc(flagError)
 	for _, sub := range root.Commands() {
+		politely(sub)
 		switch sub.Name() {
 		case "help":
 			c.helpManners(root, sub)
 		case "completion":
 			c.completionManners(sub)
 		}
+	}
+}
+
+var longFlag = regexp.MustCompile(`(?m)^ .{4} --([a-z][a-z-]*)`)
+
+// flagError says of an unknown flag which was meant.
+func flagError(cmd *cobra.Command, err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		var names []string
+		for _, m := range longFlag.FindAllStringSubmatch(cmd.Flags().FlagUsages(), -1) {
+			names = append(names, m[1])
+		}
+		if n := runtime.Nearest(name, names); n != "" {
+			err = fmt.Errorf("%w: did you mean --%s?", err, n)
+		}
+	}
+	return withCode(ExitUsage, err)
+}
+
+// politely makes a command that is given too many or too few arguments say
+// what it takes, where cobra speaks of unknown commands or of numbers only.
+func politely(cmd *cobra.Command) {
+	accept := cmd.Args
+	if accept == nil {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		err := accept(cmd, args)
+		switch {
+		case err == nil:
+			return nil
+		case strings.HasPrefix(err.Error(), "unknown command"):
+			hint := ""
+			if cmd.Flags().Lookup("rules") != nil {
+				hint = ", directories of rules are given with --rules"
+			}
+			return withCode(ExitUsage, fmt.Errorf("%s takes no arguments, got %q%s", cmd.CommandPath(), args[0], hint))
+		case strings.HasPrefix(err.Error(), "accepts "):
+			return withCode(ExitUsage, fmt.Errorf("%w: write %s", err, cmd.UseLine()))
+		}
+		return err
 	}
 }
 

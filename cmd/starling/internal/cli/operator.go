@@ -117,6 +117,13 @@ func (a *adminClient) Rules(ctx context.Context) ([]engine.RuleReport, error) {
 	return out.List, err
 }
 
+// RuleFiles tells of each file, and what is wrong with it.
+func (a *adminClient) RuleFiles(ctx context.Context) ([]rules.FileStatus, error) {
+	var out struct{ Files []rules.FileStatus }
+	err := a.get(ctx, "/rules", &out)
+	return out.Files, err
+}
+
 func (a *adminClient) RulesOff(ctx context.Context) (out []breaker.Switch, err error) {
 	return out, a.get(ctx, "/rules/off", &out)
 }

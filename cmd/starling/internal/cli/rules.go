@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,7 +49,7 @@ func (c *command) rulesCommand() *cobra.Command {
 				return err
 			}
 			if !change {
-				return c.printRules(list, *asJSON)
+				return c.listRules(cmd.Context(), o, list, *asJSON)
 			}
 			r, err := pickRule(list, args[1])
 			if err != nil {
@@ -114,6 +115,34 @@ func pickRule(list []engine.RuleReport, text string) (engine.RuleReport, error) 
 		}
 	}
 	return engine.RuleReport{}, fmt.Errorf("no rule %q: starling rules lists them", text)
+}
+
+// listRules prints the rules, and for people what is wrong with their files.
+func (c *command) listRules(ctx context.Context, o operator, list []engine.RuleReport, asJSON bool) error {
+	if err := c.printRules(list, asJSON); err != nil || asJSON {
+		return err
+	}
+	server, ok := o.(*adminClient)
+	if !ok {
+		return nil // the data directory knows what runs, not what is on disk
+	}
+	files, err := server.RuleFiles(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if len(f.Errors) > 0 {
+			does := "nothing of it runs"
+			if f.Previous {
+				does = "the version before goes on running"
+			}
+			fmt.Fprintf(c.env.Stdout, "\n%s has errors, %s:\n%s", f.Path, does, f.Errors.Detail())
+		}
+		if len(f.Warnings) > 0 {
+			fmt.Fprintf(c.env.Stdout, "\n%s runs, and is questionable:\n%s", f.Path, f.Warnings.Detail())
+		}
+	}
+	return nil
 }
 
 func (c *command) printRules(list []engine.RuleReport, asJSON bool) error {

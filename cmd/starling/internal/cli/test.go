@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -88,6 +89,9 @@ func (f *testFlags) check(cmd *cobra.Command) error {
 			hint = ", did you mean " + n + "?"
 		}
 		return fmt.Errorf("--format %q: want %s%s", f.format, strings.Join(scripttest.Formats, ", "), hint)
+	}
+	if f.jobs < 0 || f.jobs == 0 && cmd.Flags().Changed("jobs") {
+		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
 	}
 	if f.coverMin < 0 || f.coverMin > 100 {
 		return fmt.Errorf("--cover-min %v: want a percentage from 0 to 100", f.coverMin)
@@ -172,6 +176,9 @@ func (c *command) reportCover(f *testFlags, res *scripttest.Result) error {
 	w := c.env.Stdout
 	if f.format != "pretty" {
 		w = c.env.Stderr
+	}
+	for _, file := range res.Cover { // as the other paths of the output
+		file.Path = nearHere(file.Path)
 	}
 	if err := res.WriteMargin(w); err != nil {
 		return err
@@ -263,4 +270,16 @@ func settled(ctx context.Context, w *fsnotify.Watcher) bool {
 			return true
 		}
 	}
+}
+
+// nearHere is a path as it is written from the working directory, if it is below.
+func nearHere(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }

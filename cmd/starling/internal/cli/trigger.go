@@ -173,10 +173,11 @@ func (t *trigger) request(c *command, cfg *config.Config, args []string) (*slack
 	}
 	p, err := t.act.Build(args[0])
 	if err != nil {
-		if n := runtime.Nearest(args[0], triggerKinds()); n == webhookKind {
-			return nil, fmt.Errorf("no kind %q, did you mean webhook?", args[0])
+		hint := ""
+		if n := runtime.Nearest(args[0], triggerKinds()); n != "" {
+			hint = fmt.Sprintf(", did you mean %s?", n)
 		}
-		return nil, err
+		return nil, fmt.Errorf("no kind %q%s (there are %s)", args[0], hint, strings.Join(triggerKinds(), ", "))
 	}
 	return t.slackRequest(target, secret, p)
 }
