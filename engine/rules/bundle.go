@@ -107,7 +107,7 @@ func (l *Loader) attempt(ctx context.Context, t *tree, main string, running *Ver
 	if src.virtual != nil {
 		language = src.virtual.Language
 		defer func() {
-			if a.version != running {
+			if a.version == nil || a.version != running {
 				src.place(a)
 			}
 		}()
