@@ -41,6 +41,23 @@ const webhookKind = "webhook"
 
 func triggerKinds() []string { return append(payload.Kinds(), webhookKind) }
 
+// kindLines lists the kinds, in lines that fit a terminal.
+func kindLines() string {
+	lines := []string{" "}
+	for i, kind := range triggerKinds() {
+		last := &lines[len(lines)-1]
+		if i > 0 {
+			*last += ","
+			if len(*last)+len(kind) > 78 {
+				lines = append(lines, " ")
+				last = &lines[len(lines)-1]
+			}
+		}
+		*last += " " + kind
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (c *command) triggerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trigger KIND [TEXT...]",
@@ -48,7 +65,7 @@ func (c *command) triggerCommand() *cobra.Command {
 		Long: "Trigger makes the payload that Slack sends for what somebody does, signs it and\n" +
 			"sends it to a server: to `starling dev` as it is, to another with --url and the\n" +
 			"signing secret in --secret or $SLACK_SIGNING_SECRET. The kinds are\n\n" +
-			"  " + strings.Join(triggerKinds(), ", ") + "\n\n" +
+			kindLines() + "\n\n" +
 			"What follows KIND is the text of a message, a command with its text, an action_id\n" +
 			"with what was chosen, a callback_id with inputs as name=value, an emoji, the type\n" +
 			"of an event, or the path of a webhook with its body.",
@@ -229,6 +246,11 @@ func (t *trigger) words(kind string, words []string) error {
 	}
 	switch kind {
 	case "command":
+		if len(words) > 0 { // with its text in the same quotes
+			if name, text, ok := strings.Cut(words[0], " "); ok {
+				words = append([]string{name, text}, words[1:]...)
+			}
+		}
 		first(&t.act.Command)
 	case "action", "options":
 		first(&t.act.ActionID)
