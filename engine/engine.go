@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,7 +218,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	web, err := door.NewHTTP(door.HTTPOptions{Allow: c.HTTP.Allow, Proxy: c.HTTP.Proxy, Logger: e.log, Metrics: e.metrics})
+	web, err := door.NewHTTP(door.HTTPOptions{Allow: slices.Concat(c.HTTP.Allow, c.Handlers.Hosts), Proxy: c.HTTP.Proxy, Logger: e.log, Metrics: e.metrics})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/runtime/lua"
@@ -54,8 +56,16 @@ func loads(t *testing.T, dir string) (rulesLoaded int) {
 	}
 	pool := runtime.NewLocal([]runtime.Language{starlark, other}, runtime.LocalOptions{})
 	t.Cleanup(func() { _ = pool.Close(context.Background()) })
+	var handlers func(func(string) bool) []rules.Virtual
+	if file := filepath.Join(dir, "starling.yaml"); filepath.Base(dir) == "omnibot-migration" {
+		c, err := config.Load(config.Sources{File: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, handlers = filepath.Join(dir, "rules"), omnibot.NewSource(c, scripts.FS, nil, nil).Scripts
+	}
 	l := rules.NewLoader(rules.LoaderOptions{
-		Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": starlark.Name(), ".lua": other.Name()}, Library: scripts.FS,
+		Virtual: handlers, Dirs: []string{dir}, Pool: pool, Languages: map[string]string{".star": starlark.Name(), ".lua": other.Name()}, Library: scripts.FS,
 	})
 	set, rep, err := l.Load(t.Context())
 	if err != nil {

@@ -23,7 +23,7 @@ func isSecret(key string) bool {
 	case "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token":
 		return true
 	}
-	return strings.HasPrefix(key, "secrets.")
+	return strings.HasPrefix(key, "secrets.") || strings.HasPrefix(key, "authorization.keys.") && strings.HasSuffix(key, ".hash")
 }
 
 // Explain lists every effective setting with its source, secrets masked.

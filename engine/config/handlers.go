@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ type Handlers struct {
 	// Secrets are credentials that arguments of callbacks held, by the names
 	// that SecretRef has in their place.
 	Secrets map[string]string
+	// Hosts are host:port of the services that callbacks send requests to.
+	Hosts []string
 }
 
 // All lists the handlers of every kind.
@@ -279,6 +283,7 @@ func (d *decoder) hideCredentials(kwargs *runtime.Dict) {
 	if req == nil {
 		return
 	}
+	d.allowHost(req.Text("url"))
 	hide := func(value string) SecretRef {
 		h := &d.c.Handlers
 		if h.Secrets == nil {
@@ -307,6 +312,26 @@ func (d *decoder) hideCredentials(kwargs *runtime.Dict) {
 	}
 	if hd.Len() > 0 {
 		req.Set("headers", hd)
+	}
+}
+
+// allowHost lets scripts reach a service that the operator has named, though
+// its address be private: that host and port, nothing beside it.
+func (d *decoder) allowHost(address string) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "http":
+		port = "80"
+	default:
+		port = "443"
+	}
+	if host := net.JoinHostPort(u.Hostname(), port); !slices.Contains(d.c.Handlers.Hosts, host) {
+		d.c.Handlers.Hosts = append(d.c.Handlers.Hosts, host)
 	}
 }
 

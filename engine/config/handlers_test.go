@@ -62,6 +62,9 @@ func TestHandlersOfAnOmnibotFile(t *testing.T) {
 	if plain, _ := headers.(*runtime.Dict).Get("Accept"); plain != "json" {
 		t.Errorf("got %v", plain)
 	}
+	if len(h.Hosts) != 1 || h.Hosts[0] != "x.example:443" {
+		t.Errorf("got %v", h.Hosts)
+	}
 	warned := strings.Join(c.Warnings, "\n")
 	for _, want := range []string{":8: message handler: dead_key", "no bot nobody", "bot helper of team acme is disabled", "CREDENTIALS_SLACK_OAUTH_BOT_TOKEN_A1"} {
 		if !strings.Contains(warned, want) {

@@ -106,6 +106,9 @@ func (c *Config) problem(key, msg, hint string) *runtime.Error {
 	if pos.IsZero() {
 		return problem(key, msg, hint)
 	}
+	if isSecret(key) {
+		line = "" // what stands there is for nobody's eyes
+	}
 	return &runtime.Error{Kind: runtime.LoadError, Pos: pos, Line: line, Msg: key + ": " + msg, Hint: hint}
 }
 
