@@ -153,11 +153,15 @@ func (c *compiler) handler(r *Rule) int {
 		c.fail("fn", "", "%s: the handler must be a function, got %s", c.reg.Name, runtime.TypeName(v))
 		return -1
 	}
+	takes, binds := "def "+f.Name+"(e):", "lambda e: "+f.Name+"(e, …)"
+	if f.Name == "lambda" {
+		takes, binds = "lambda e: …", "lambda e, n = 5: …"
+	}
 	if f.Arity == 0 && c.bundle.Language != "lua" { // Lua drops arguments that nobody takes
-		c.fail("fn", "write def "+f.Name+"(e):", "%s: %s takes no argument, but a handler is given the event", c.reg.Name, f.Name)
+		c.fail("fn", "write "+takes, "%s: %s takes no argument, but a handler is given the event", c.reg.Name, f.Name)
 	}
 	if f.Required > 1 {
-		c.fail("fn", "give the others a default, or bind them: lambda e: "+f.Name+"(e, …)",
+		c.fail("fn", "give the others a default, or bind them: "+binds,
 			"%s: %s needs %d arguments, but a handler is given the event alone", c.reg.Name, f.Name, f.Required)
 	}
 	if identifier.MatchString(f.Name) && f.Name != "lambda" {
