@@ -107,6 +107,13 @@ func (w *workspace) serve(rw http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(rw, out)
 }
 
+// set makes Slack give this answer to a method with this token.
+func (w *workspace) set(call, answer string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answer[call] = answer
+}
+
 func (w *workspace) count(method string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -196,8 +203,8 @@ const all = "Bearer key-all"
 func TestRoutesOfTheAPI(t *testing.T) {
 	t.Parallel()
 	r, w := apiRig(t, 1, 2, nil, nil)
-	w.answer["chat.postMessage xoxb-A12"] = `{"ok":false,"error":"is_archived"}`
-	w.answer["conversations.list xoxb-A12"] = `{"ok":false,"error":"missing_scope","needed":"channels:read"}`
+	w.set("chat.postMessage xoxb-A12", `{"ok":false,"error":"is_archived"}`)
+	w.set("conversations.list xoxb-A12", `{"ok":false,"error":"missing_scope","needed":"channels:read"}`)
 	spec, err := apitest.Read(api.Document())
 	if err != nil {
 		t.Fatal(err)
@@ -282,16 +289,12 @@ func TestTheUserTokenIsTriedWhereTheBotsIsNotEnough(t *testing.T) {
 		return r.ask("POST", "/api/v2/slack/action/team1/"+bot, `{"action":"conversations.history","kwargs":{"channel":"C1"}}`, "Authorization", all)
 	}
 	for _, code := range []string{"missing_scope", "not_allowed_token_type", "channel_not_found", "not_in_channel"} {
-		w.mu.Lock()
-		w.answer["conversations.history xoxb-A11"] = `{"ok":false,"error":"` + code + `"}`
-		w.mu.Unlock()
+		w.set("conversations.history xoxb-A11", `{"ok":false,"error":"`+code+`"}`)
 		if got := say("bot1"); got.status != 200 || w.last().token != "xoxp-A11" {
 			t.Errorf("%s: got %d %s with %s", code, got.status, got.body, w.last().token)
 		}
 	}
-	w.mu.Lock()
-	w.answer["conversations.history xoxb-A11"] = `{"ok":false,"error":"invalid_limit"}`
-	w.mu.Unlock()
+	w.set("conversations.history xoxb-A11", `{"ok":false,"error":"invalid_limit"}`)
 	if got := say("bot1"); got.status != 400 || w.last().token != "xoxb-A11" {
 		t.Errorf("another error: got %d with %s", got.status, w.last().token)
 	}
@@ -300,7 +303,7 @@ func TestTheUserTokenIsTriedWhereTheBotsIsNotEnough(t *testing.T) {
 		o.Config.Apps["A11"] = config.App{ID: "A11", BotToken: "xoxb-A11"}
 		o.Config.Apps["A12"] = config.App{ID: "A12", UserToken: "xoxp-A12"}
 	})
-	w2.answer["conversations.history xoxb-A11"] = `{"ok":false,"error":"not_in_channel"}`
+	w2.set("conversations.history xoxb-A11", `{"ok":false,"error":"not_in_channel"}`)
 	const body = `{"action":"conversations.history","kwargs":{"channel":"C1"}}`
 	if got := r2.ask("POST", "/api/v2/slack/action/team1/bot1", body, "Authorization", all); got.status != 400 || !strings.Contains(got.body, "not_in_channel") {
 		t.Errorf("no user token: got %d %s", got.status, got.body)
