@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the scripts by path, tests included.
 //
-//go:embed *.star omnibot
+//go:embed *.star omnibot/*.star omnibot/callbacks/*.star
 var FS embed.FS
