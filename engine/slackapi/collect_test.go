@@ -135,6 +135,22 @@ func TestEmojiAliasesEnd(t *testing.T) {
 	})
 }
 
+func TestBots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lists{answer: map[string]string{"bots.info": `{"ok":true,"bot":{"id":"B1","app_id":"A1"}}`}}
+		c := client(t, l.wire())
+		for range 3 {
+			if b, err := c.Bot(t.Context(), "B1", quick); err != nil || string(b) != `{"id":"B1","app_id":"A1"}` {
+				t.Errorf("got %s %v", b, err)
+			}
+		}
+		if n := l.count("bots.info"); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
+}
+
 func TestIMsOfEveryPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
