@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -18,6 +19,9 @@ type Builtin struct {
 	// Doc is one line; Params are the parameters with their types and docs.
 	Doc    string
 	Params []runtime.Param
+	// Result is what Do returns, in words, if that is no dict: "string", "list
+	// of tickets". Empty: a dict, whose fields scripts can read as r.ok.
+	Result string
 	// Idempotent functions are called again if a crash hides their outcome;
 	// others are not, and the script gets .ok = False, .error = "interrupted".
 	Idempotent bool
@@ -44,12 +48,30 @@ func (e *Engine) library() (*runtime.Library, door.Live, error) {
 				if r.DryRun {
 					return runtime.NewDict("ok", true), nil
 				}
-				return b.Do(ctx, r, ef.Args)
+				v, err := b.Do(ctx, r, ef.Args)
+				if err == nil && b.Result == "" && !isDict(v) {
+					return nil, fmt.Errorf("%s returned %T, which is no dict: its declaration lacks Result", b.Name, v)
+				}
+				return v, err
 			},
 			Repeat: door.Always(repeat),
 		}
 	}
 	return lib, own, nil
+}
+
+// isDict tells whether scripts see a value as a dict; none is an empty one.
+func isDict(v runtime.Value) bool {
+	switch v := v.(type) {
+	case nil, *runtime.Dict:
+		return true
+	case *runtime.View:
+		return v.IsDict()
+	case runtime.JSON:
+		w, err := runtime.ParseView([]byte(v))
+		return err == nil && w.IsDict()
+	}
+	return false
 }
 
 // Extend returns a library with the declarations of more built-ins. Worker
@@ -63,7 +85,7 @@ func Extend(lib *runtime.Library, builtins ...Builtin) (*runtime.Library, error)
 		if b.Do == nil {
 			return nil, fmt.Errorf("built-in %s: Do is missing", b.Name)
 		}
-		more[i] = &runtime.Builtin{Name: b.Name, Doc: b.Doc, Params: b.Params, Result: "value", Purity: runtime.Asks}
+		more[i] = &runtime.Builtin{Name: b.Name, Doc: b.Doc, Params: b.Params, Result: cmp.Or(b.Result, "result"), Purity: runtime.Asks}
 	}
 	return runtime.NewLibrary(lib.All(), more)
 }

@@ -115,6 +115,10 @@ const (
 	// readyWithin is how long a worker may take from its start until it is
 	// ready: usually 3 ms, but the machine may be loaded.
 	readyWithin = 10 * time.Second
+	// hopeless is how many starts in a row must fail, in about 100 ms, until
+	// passes are refused that have no worker: one that somebody kills as it
+	// starts is no reason to fail them.
+	hopeless = 3
 	// maxIdleDeaths is how many workers may die unused, one after the other,
 	// before starting them is put off like starts that fail.
 	maxIdleDeaths = 5

@@ -229,7 +229,7 @@ func (p *Pool) refusal() error {
 	if p.closed {
 		return runtime.ErrClosed
 	}
-	if p.startErr != nil && p.main.live() == 0 && p.starting == 0 {
+	if p.failures >= hopeless && p.main.live() == 0 && p.starting == 0 {
 		return p.startErr
 	}
 	return nil

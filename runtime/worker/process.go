@@ -217,14 +217,14 @@ func (p *Pool) startFailed(err error) {
 	p.backOff(err)
 }
 
-// backOff puts off the next start; nothing waits for it if there is no other
-// worker. p.mu is held.
+// backOff puts off the next start. After several in a row nothing waits for it
+// any more if there is no other worker. p.mu is held.
 func (p *Pool) backOff(err error) {
 	p.startErr = err
 	p.failures++
 	p.restarted = false
 	p.setRestart()
-	if p.starting > 0 {
+	if p.starting > 0 || p.failures < hopeless {
 		return
 	}
 	for t := p.retries.pop(); t != nil; t = p.retries.pop() {
