@@ -27,12 +27,18 @@ func (e *Engine) listen() error {
 			secrets = append(secrets, ingress.Secret{App: id, Value: s})
 		}
 	}
+	var tokens []ingress.Secret
+	for id, app := range c.Apps {
+		if c.Slack.VerificationTokens && len(app.SigningSecrets) == 0 && app.VerificationToken != "" {
+			tokens = append(tokens, ingress.Secret{App: id, Value: app.VerificationToken})
+		}
+	}
 	conf, err := e.tls()
 	if err != nil {
 		return err
 	}
 	o := ingress.Options{
-		Addr: c.Listen, Listener: e.o.Listener, TLS: conf, Secrets: secrets, MaxSkew: c.Slack.MaxSkew,
+		Addr: c.Listen, Listener: e.o.Listener, TLS: conf, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
 		Sink: e.disp, Webhooks: webhooks{e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
 	}

@@ -82,7 +82,7 @@ func (c *Config) Disabled(b Bot) string {
 // Signed reports whether there is any signing secret.
 func (c *Config) Signed() bool {
 	for _, a := range c.Apps {
-		if len(a.SigningSecrets) > 0 {
+		if len(a.SigningSecrets) > 0 || c.Slack.VerificationTokens && a.VerificationToken != "" {
 			return true
 		}
 	}

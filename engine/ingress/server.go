@@ -39,6 +39,9 @@ type Options struct {
 	TLS *tls.Config
 	// Secrets are the signing secrets; without any, nothing of Slack's is let in.
 	Secrets []Secret
+	// VerificationTokens are the deprecated tokens of apps that have no signing
+	// secret: a request that holds one is let in. Empty, none is.
+	VerificationTokens []Secret
 	// MaxSkew is how far a signature's time may be off, either way; 5 min.
 	MaxSkew time.Duration
 	// AnswerLimit is how long a request waits for its rule's answer; 2.5 s.

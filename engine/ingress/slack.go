@@ -42,6 +42,9 @@ func (s *Server) take(ctx *fasthttp.RequestCtx, admit func(*event.Event) *AdminR
 	now := s.o.Now()
 	app, ok := s.authentic(h, body, now)
 	if !ok {
+		app, ok = s.byToken(h.ContentType(), body)
+	}
+	if !ok {
 		s.counts.refused.Inc()
 		say(ctx, fasthttp.StatusUnauthorized, "not authentic")
 		return
@@ -67,6 +70,12 @@ func (s *Server) take(ctx *fasthttp.RequestCtx, admit func(*event.Event) *AdminR
 	}
 	if e == nil {
 		s.control(ctx, control)
+		return
+	}
+	if isAppID(app) && e.App != "" && e.App != app {
+		// One app's secret proves nothing of another app.
+		s.counts.refused.Inc()
+		say(ctx, fasthttp.StatusUnauthorized, "not authentic")
 		return
 	}
 	if control.RateLimited {
