@@ -65,6 +65,17 @@ func (w *World) slackbotSays(c *Channel, user, text string) {
 	_, _ = w.post(c, Message{User: slackbot, Text: escaper.Replace(text), Viewer: user})
 }
 
+// onlyVisible reports whether an answer shows nothing but the command itself,
+// to everybody: what it has to say comes later.
+func onlyVisible(reply Block) bool {
+	for _, k := range []string{"text", "blocks", "attachments"} {
+		if _, ok := reply[k]; ok {
+			return false
+		}
+	}
+	return reply["response_type"] == "in_channel"
+}
+
 // commandAnswer shows what the app answered to a command at once.
 func (w *World) commandAnswer(c *Channel, in Command, a answer) {
 	body := strings.TrimSpace(string(a.body))
@@ -78,6 +89,10 @@ func (w *World) commandAnswer(c *Channel, in Command, a answer) {
 			w.slackbotSays(c, in.User, in.Command+" failed with the error \"invalid_command_response\"")
 			return
 		}
+	}
+	if onlyVisible(reply) {
+		_, _ = w.post(c, Message{User: in.User, Text: escaper.Replace(strings.TrimSpace(in.Command + " " + in.Text))})
+		return
 	}
 	m, err := w.appMessage(args{values: reply})
 	if err != nil {

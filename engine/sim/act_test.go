@@ -222,6 +222,7 @@ func TestCommandIsSentAndAnswered(t *testing.T) {
 		{"text is ephemeral", "text/plain; charset=utf-8", "on it", "on it", "U0ADA"},
 		{"JSON is ephemeral by default", "application/json", `{"text":"on it"}`, "on it", "U0ADA"},
 		{"JSON in_channel is for everyone", "application/json; charset=utf-8", `{"text":"on it","response_type":"in_channel"}`, "on it", ""},
+		{"in_channel alone shows the command", "application/json", `{"response_type":"in_channel"}`, "/deploy api @grace &lt;now&gt;", ""},
 		{"broken JSON is shown as Slack does", "application/json", `{"text":`, `/deploy failed with the error "invalid_command_response"`, "U0ADA"},
 		{"unusable blocks are shown as Slack does", "application/json", `{"blocks":[{"type":"nope"}]}`, `/deploy failed with the error "invalid_command_response"`, "U0ADA"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -52,12 +53,20 @@ func (c *command) devCommand() *cobra.Command {
 			cfg.Rules = args
 		}
 		keepLocal(cfg, cmd.Flags().Changed)
+		localBots(cfg)
 		for _, dir := range cfg.Rules {
 			if err := wantDirectory(dir); err != nil {
 				return withCode(ExitUsage, err)
 			}
 		}
-		return c.dev(cmd.Context(), cfg, *page)
+		reload := func() (*config.Config, error) {
+			again, err := c.load(cmd, config.Default())
+			if err == nil {
+				localBots(again)
+			}
+			return again, err
+		}
+		return c.dev(cmd.Context(), cfg, *page, reload)
 	}
 	return cmd
 }
@@ -77,6 +86,24 @@ func keepLocal(cfg *config.Config, flagged func(name string) bool) {
 	cfg.Queue.URL, cfg.TLS = "", config.TLS{}
 }
 
+// localBots makes every configured bot the one of the local Slack, so that the
+// handlers of each can be tried.
+func localBots(cfg *config.Config) {
+	seed := sim.DefaultSeed()
+	for team := range cfg.Teams {
+		cfg.Teams[team] = seed.Team.ID
+	}
+	for _, bots := range cfg.Bots {
+		for name := range bots {
+			bots[name] = seed.App.ID
+		}
+	}
+	if len(cfg.Bots) > 0 {
+		cfg.Apps = map[string]config.App{seed.App.ID: {ID: seed.App.ID}}
+	}
+	cfg.Warnings = slices.DeleteFunc(cfg.Warnings, func(w string) bool { return strings.Contains(w, " is disabled: ") })
+}
+
 // wantDirectory says what to do when a rules directory is none.
 func wantDirectory(dir string) error {
 	st, err := os.Stat(dir)
@@ -92,7 +119,7 @@ func wantDirectory(dir string) error {
 }
 
 // dev wires the local Slack and the engine to each other.
-func (c *command) dev(ctx context.Context, cfg *config.Config, page string) error {
+func (c *command) dev(ctx context.Context, cfg *config.Config, page string, reload func() (*config.Config, error)) error {
 	if cfg.Data == "" {
 		dir, err := os.MkdirTemp("", "starling-dev-")
 		if err != nil {
@@ -135,7 +162,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string) erro
 		return withCode(ExitStart, err)
 	}
 	e, err := engine.New(ctx, engine.Options{
-		Config: cfg, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Listener: eventsLn, Admin: adminLn,
+		Config: cfg, Reload: reload, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Listener: eventsLn, Admin: adminLn,
 		Inspector: inspector{slack, shown}, Drain: time.Second, Version: Version, Logger: log,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))
