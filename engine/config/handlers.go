@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/url"
@@ -284,14 +286,24 @@ func (d *decoder) hideCredentials(kwargs *runtime.Dict) {
 		return
 	}
 	d.allowHost(req.Text("url"))
-	hide := func(value string) SecretRef {
+	hide := func(header, value string) SecretRef {
 		h := &d.c.Handlers
 		if h.Secrets == nil {
 			h.Secrets = map[string]string{}
 		}
-		name := SecretRef(fmt.Sprintf("handlers.%d", len(h.Secrets)+1))
-		h.Secrets[string(name)] = value
-		return name
+		// The name is of the service and the header: a run that began before the
+		// file was changed sends no service the credential of another.
+		sum := sha256.Sum256([]byte(req.Text("url") + "\x00" + header))
+		base := "handlers." + hex.EncodeToString(sum[:8])
+		name := base
+		for n := 2; ; n++ {
+			if old, taken := h.Secrets[name]; !taken || old == value {
+				break
+			}
+			name = fmt.Sprintf("%s.%d", base, n)
+		}
+		h.Secrets[name] = value
+		return SecretRef(name)
 	}
 	headers, _ := req.Get("headers")
 	hd, _ := headers.(*runtime.Dict)
@@ -300,14 +312,14 @@ func (d *decoder) hideCredentials(kwargs *runtime.Dict) {
 	}
 	for i := range hd.Fields {
 		if s, ok := hd.Fields[i].Value.(string); ok && credentialHeader.MatchString(hd.Fields[i].Key) {
-			hd.Fields[i].Value = hide(s)
+			hd.Fields[i].Value = hide(hd.Fields[i].Key, s)
 		}
 	}
 	auth, _ := req.Get("auth")
 	if pair, ok := auth.(runtime.List); ok && len(pair) == 2 {
 		user, _ := pair[0].(string)
 		pass, _ := pair[1].(string)
-		hd.Set("Authorization", hide("Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+pass))))
+		hd.Set("Authorization", hide("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+pass))))
 		req.Delete("auth")
 	}
 	if hd.Len() > 0 {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -70,6 +71,28 @@ func TestHandlersOfAnOmnibotFile(t *testing.T) {
 		if !strings.Contains(warned, want) {
 			t.Errorf("no warning of %q in\n%s", want, warned)
 		}
+	}
+}
+
+// TestNamesOfCredentialsAreOfTheirService holds that moving handlers about gives
+// no service the credential of another.
+func TestNamesOfCredentialsAreOfTheirService(t *testing.T) {
+	t.Parallel()
+	one := "{command: /a, callbacks: [{module: \"a:b\", kwargs: {request_kwargs: {url: \"https://a.example\", headers: {X-Token: of-a}}}}]}"
+	two := "{command: /b, callbacks: [{module: \"a:b\", kwargs: {request_kwargs: {url: \"https://b.example\", headers: {X-Token: of-b}}}}]}"
+	secrets := func(list string) map[string]string {
+		c, err := config.Load(config.Sources{File: write(t, "handlers: {slash_command_handlers: ["+list+"]}\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Handlers.Secrets
+	}
+	a, b := secrets(one+","+two), secrets(two+","+one)
+	if len(a) != 2 || !maps.Equal(a, b) {
+		t.Errorf("got %v and %v", a, b)
+	}
+	if same := secrets(one + "," + strings.ReplaceAll(one, "of-a", "of-c")); len(same) != 2 {
+		t.Errorf("two credentials for one service: %v", same)
 	}
 }
 

@@ -299,8 +299,16 @@ func TestCredentialsAreNoPartOfTheScript(t *testing.T) {
 	if text := string(v.Text); strings.Contains(text, "hush") || strings.Count(text, "secret(") != 1 {
 		t.Errorf("got %s", text)
 	}
-	if got, ok := omnibot.NewSource(c, nil, nil, nil).Secret("handlers.2"); !ok || !strings.HasPrefix(got, "Basic ") {
-		t.Errorf("got %q %v", got, ok)
+	src, basic := omnibot.NewSource(c, nil, nil, nil), 0
+	for name := range c.Handlers.Secrets {
+		if got, ok := src.Secret(name); !ok || !strings.Contains(string(v.Text), name) && got != "hush" {
+			t.Errorf("%s: got %q %v", name, got, ok)
+		} else if strings.HasPrefix(got, "Basic ") {
+			basic++
+		}
+	}
+	if _, ok := src.Secret("handlers.1"); ok || basic != 1 {
+		t.Errorf("%d secrets of basic authentication", basic)
 	}
 }
 
