@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,22 +96,26 @@ func TestEveryExampleLoads(t *testing.T) {
 	}
 }
 
-// The first rule of the README works as it stands.
-func TestReadmesFirstRuleLoads(t *testing.T) {
+// The first rule of the README works as it stands, and so does its test.
+func TestReadmesFirstRuleAndItsTest(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, script, _ := strings.Cut(string(b), "```python\n")
-	script, _, found := strings.Cut(script, "```")
-	if !found {
-		t.Fatal("no rule in the README")
+	blocks := regexp.MustCompile("(?s)```python\n(.*?)```").FindAllSubmatch(b, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d pieces of code in the README, want a rule and its test", len(blocks))
 	}
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "hello.star"), script)
-	if n := loads(t, dir); n != 2 {
-		t.Errorf("%d rules, want 2", n)
+	writeFile(t, filepath.Join(dir, "rules", "deploy.star"), string(blocks[0][1]))
+	writeFile(t, filepath.Join(dir, "rules", "deploy_test.star"), string(blocks[1][1]))
+	for command, want := range map[string]string{"test": "1 passed, 0 failed", "check": "2 files, 0 problems"} {
+		cmd := exec.Command(binary(t), command, "rules")
+		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH")}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("starling %s: %v\n%s", command, err, out)
+		}
 	}
 }
 
