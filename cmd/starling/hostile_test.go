@@ -35,7 +35,7 @@ type stream struct {
 
 	mu   sync.Mutex
 	sent int
-	bad  int // not acked
+	bad  map[int]int // statuses but 200
 	acks []time.Duration
 	ends []time.Duration
 }
@@ -49,7 +49,7 @@ const (
 
 // flow starts a stream of 200 events a second, numbered from first.
 func flow(c *child, slack *fakeSlack, first int) *stream {
-	s := &stream{c: c, slack: slack, stop: make(chan struct{})}
+	s := &stream{c: c, slack: slack, stop: make(chan struct{}), bad: map[int]int{}}
 	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	s.wg.Go(func() {
 		tick := time.NewTicker(5 * time.Millisecond)
@@ -78,7 +78,7 @@ func (s *stream) one(n int) {
 	s.mu.Lock()
 	s.acks = append(s.acks, acked)
 	if status != http.StatusOK {
-		s.bad++
+		s.bad[status]++
 	}
 	s.mu.Unlock()
 	select {
@@ -98,8 +98,8 @@ func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
 	s.client.CloseIdleConnections()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bad > 0 || len(s.ends) != s.sent {
-		t.Errorf("%s: of %d good events %d were not acked and %d had no effect", what, s.sent, s.bad, s.sent-len(s.ends))
+	if len(s.bad) > 0 || len(s.ends) != s.sent {
+		t.Errorf("%s: of %d good events some were not acked (by status: %v) and %d had no effect", what, s.sent, s.bad, s.sent-len(s.ends))
 	}
 	ack99 = percentile(s.acks, 99)
 	t.Logf("%s: %d good events; acks p50 %v p99 %v max %v; until the effect p50 %v p99 %v max %v", what, s.sent,
