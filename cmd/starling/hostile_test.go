@@ -213,7 +213,7 @@ func (c *child) outcome(id int) report {
 		Runs    []report   `json:"runs"`
 	}
 	path := fmt.Sprintf("/runs/EvCRASH%d", id)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		status, body := c.ask(path)
 		if status == http.StatusOK && json.Unmarshal([]byte(body), &ev) == nil && ev.Settled != nil && len(ev.Runs) == 1 && ev.Runs[0].Outcome != "waiting" {
 			return ev.Runs[0]
