@@ -34,9 +34,9 @@ func (a *linter) terminates(s ast.Stmt) bool {
 		return len(s.Else) > 0 && a.ends(s.Then) && a.ends(s.Else)
 	case *ast.WhileStmt:
 		_, always := s.Condition.(*ast.TrueExpr)
-		return always && !leaves(s.Stmts)
+		return always && !leaves(s.Stmts, false)
 	case *ast.RepeatStmt:
-		return a.ends(s.Stmts) && !leaves(s.Stmts)
+		return a.ends(s.Stmts) && !leaves(s.Stmts, false)
 	}
 	return false
 }
@@ -50,48 +50,27 @@ func (a *linter) ends(block []ast.Stmt) bool {
 	return len(block) > 0 && a.terminates(block[len(block)-1])
 }
 
-// leaves tells whether a break or goto leads out of a loop with that body.
-func leaves(block []ast.Stmt) bool {
+// leaves tells whether a break or goto leads out of a loop with that body. The
+// breaks of loops inside it are their own.
+func leaves(block []ast.Stmt, inside bool) bool {
 	return slices.ContainsFunc(block, func(s ast.Stmt) bool {
 		switch s := s.(type) {
-		case *ast.BreakStmt, *ast.GotoStmt:
-			return true
-		case *ast.DoBlockStmt:
-			return leaves(s.Stmts)
-		case *ast.IfStmt:
-			return leaves(s.Then) || leaves(s.Else)
-		case *ast.WhileStmt:
-			return jumps(s.Stmts)
-		case *ast.RepeatStmt:
-			return jumps(s.Stmts)
-		case *ast.NumberForStmt:
-			return jumps(s.Stmts)
-		case *ast.GenericForStmt:
-			return jumps(s.Stmts)
-		}
-		return false
-	})
-}
-
-// jumps tells whether there is a goto in the body of an inner loop, whose
-// breaks are its own.
-func jumps(block []ast.Stmt) bool {
-	return slices.ContainsFunc(block, func(s ast.Stmt) bool {
-		switch s := s.(type) {
+		case *ast.BreakStmt:
+			return !inside
 		case *ast.GotoStmt:
 			return true
 		case *ast.DoBlockStmt:
-			return jumps(s.Stmts)
+			return leaves(s.Stmts, inside)
 		case *ast.IfStmt:
-			return jumps(s.Then) || jumps(s.Else)
+			return leaves(s.Then, inside) || leaves(s.Else, inside)
 		case *ast.WhileStmt:
-			return jumps(s.Stmts)
+			return leaves(s.Stmts, true)
 		case *ast.RepeatStmt:
-			return jumps(s.Stmts)
+			return leaves(s.Stmts, true)
 		case *ast.NumberForStmt:
-			return jumps(s.Stmts)
+			return leaves(s.Stmts, true)
 		case *ast.GenericForStmt:
-			return jumps(s.Stmts)
+			return leaves(s.Stmts, true)
 		}
 		return false
 	})
