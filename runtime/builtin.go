@@ -47,6 +47,42 @@ func (t Type) String() string {
 	return strings.Join(out, " or ")
 }
 
+// TypeOf returns the type bit of a value; 0 if it has none.
+func TypeOf(v Value) Type {
+	switch v := v.(type) {
+	case nil:
+		return TNone
+	case bool:
+		return TBool
+	case int64:
+		return TInt
+	case float64:
+		return TFloat
+	case string:
+		return TString
+	case []byte:
+		return TBytes
+	case List:
+		return TList
+	case *Dict:
+		return TDict
+	case *View:
+		if v.IsList() {
+			return TList
+		}
+		return TDict
+	case Func:
+		return TFunc
+	case Secret:
+		return TSecret
+	case Regexp:
+		return TRegexp
+	case Object:
+		return TObject
+	}
+	return 0
+}
+
 // Param is one parameter of a Builtin.
 type Param struct {
 	Name string

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/starling-rules/starling/runtime"
 )
@@ -142,7 +141,7 @@ func (c *call) value(q *runtime.Param, a *runtime.Argument) *runtime.Error {
 	if a.Value == nil && q.Optional {
 		return nil
 	}
-	t := typeOf(a.Value)
+	t := runtime.TypeOf(a.Value)
 	switch {
 	case t == 0 || q.Type&t != 0:
 	case t == runtime.TInt && q.Type&runtime.TFloat != 0, t == runtime.TFloat && q.Type&runtime.TInt != 0 && isWhole(a.Value):
@@ -210,31 +209,6 @@ func (c *call) registration() (runtime.Registration, bool) {
 		}
 	}
 	return r, c.spread
-}
-
-// typeOf is the type of a value as written; 0 if that is not known.
-func typeOf(v runtime.Value) runtime.Type {
-	switch v.(type) {
-	case nil:
-		return runtime.TNone
-	case bool:
-		return runtime.TBool
-	case int64:
-		return runtime.TInt
-	case float64:
-		return runtime.TFloat
-	case string:
-		return runtime.TString
-	case []byte:
-		return runtime.TBytes
-	case runtime.List:
-		return runtime.TList
-	case *runtime.Dict:
-		return runtime.TDict
-	case time.Duration:
-		return runtime.TDuration
-	}
-	return 0
 }
 
 func isWhole(v runtime.Value) bool {

@@ -173,7 +173,7 @@ func (b *Builtin) UnknownOption(name string) error {
 
 // Accept checks the type of a value, and gives what the parameter then has.
 func (b *Builtin) Accept(q *runtime.Param, v runtime.Value) (runtime.Value, error) {
-	t := TypeOf(v)
+	t := runtime.TypeOf(v)
 	switch {
 	case q.Type&t != 0:
 	case t == runtime.TInt && q.Type&runtime.TFloat != 0:
@@ -254,40 +254,4 @@ func Collect[V any, C Converter[V]](b *Builtin, c C, given, variadic []V, rest *
 		}
 	}
 	return &a.Args, nil
-}
-
-// TypeOf returns the type bit of a value; 0 if it has none.
-func TypeOf(v runtime.Value) runtime.Type {
-	switch v := v.(type) {
-	case nil:
-		return runtime.TNone
-	case bool:
-		return runtime.TBool
-	case int64:
-		return runtime.TInt
-	case float64:
-		return runtime.TFloat
-	case string:
-		return runtime.TString
-	case []byte:
-		return runtime.TBytes
-	case runtime.List:
-		return runtime.TList
-	case *runtime.Dict:
-		return runtime.TDict
-	case *runtime.View:
-		if v.IsList() {
-			return runtime.TList
-		}
-		return runtime.TDict
-	case runtime.Func:
-		return runtime.TFunc
-	case runtime.Secret:
-		return runtime.TSecret
-	case runtime.Regexp:
-		return runtime.TRegexp
-	case runtime.Object:
-		return runtime.TObject
-	}
-	return 0
 }
