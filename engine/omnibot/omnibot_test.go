@@ -333,6 +333,40 @@ func TestHotReloadOfTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestConfigurationThatIsBeingWrittenIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, set, errs := loadIn(t, dir, "handlers: {message_handlers: [{match: old, match_type: command, "+test+"}]}\n", nil)
+	if len(errs) > 0 || names(set, message("<@UB> old")) != "command old" {
+		t.Fatalf("got %v", errs)
+	}
+	f, err := os.Create(filepath.Join(dir, "omnibot.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	load := func(when, want string) {
+		t.Helper()
+		set, rep, err := l.Load(t.Context())
+		if got := names(set, message("<@UB> "+strings.TrimPrefix(want, "command "))); err != nil || got != want || rep.Errors > 0 {
+			t.Errorf("%s: %d errors, %v; the rules in force are %q", when, rep.Errors, err, got)
+		}
+	}
+	load("emptied", "command old")
+	if _, err := f.WriteString(head + "handlers: {message_ha"); err != nil {
+		t.Fatal(err)
+	}
+	load("half written", "command old")
+	if _, err := f.WriteString("ndlers: [{match: newer, match_type: command, " + test + "}]}\n"); err != nil {
+		t.Fatal(err)
+	}
+	load("still open", "command old")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	load("closed", "command newer")
+}
+
 func wait(t *testing.T, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {

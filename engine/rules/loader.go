@@ -186,7 +186,7 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	if l.opts.Only != nil {
 		t.scripts = slices.DeleteFunc(t.scripts, func(p string) bool { return !l.opts.Only(p) })
 	}
-	l.addVirtual(t)
+	l.addVirtual(t, start, changing)
 	l.forgetWaiting(t)
 	fresh, err := l.compileAll(ctx, t)
 	if err != nil {

@@ -248,8 +248,7 @@ func (sc *scanner) readFile(root *os.Root, dir, p string, prev *source) (src *so
 	}
 	now := sc.now()
 	src = &source{path: p, dir: dir, info: info, read: now}
-	recent := now.Sub(info.ModTime()) < 10*time.Second
-	if recent && beingWritten(f) {
+	if now.Sub(info.ModTime()) < recently && beingWritten(f) {
 		stable = false
 	} else {
 		stable = true
@@ -275,6 +274,10 @@ func (sc *scanner) readFile(root *os.Root, dir, p string, prev *source) (src *so
 	}
 	return src, stable
 }
+
+// recently is how new a file must be for its writers to matter: some programs
+// never close what they wrote.
+const recently = 10 * time.Second
 
 // emptied is how long a file that has become empty is waited for.
 const emptied = 100 * time.Millisecond

@@ -2,8 +2,11 @@ package rules
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/starling-rules/starling/runtime"
 )
@@ -24,9 +27,18 @@ type Virtual struct {
 	Place func(runtime.Position) (at runtime.Position, line string)
 }
 
-// addVirtual puts the scripts that are made into a tree.
-func (l *Loader) addVirtual(t *tree) {
+// addVirtual puts the scripts that are made into a tree. While a file that they
+// are made from is being written, those of the previous tree stand.
+func (l *Loader) addVirtual(t *tree, now time.Time, changing map[string]bool) {
 	if l.opts.Virtual == nil {
+		return
+	}
+	if l.tree != nil && l.beingMade(t, now, changing) {
+		for p, src := range l.tree.files {
+			if src.virtual != nil && t.files[p] == nil {
+				t.addScript(src)
+			}
+		}
 		return
 	}
 	has := func(p string) bool { return t.files[p] != nil }
@@ -43,10 +55,42 @@ func (l *Loader) addVirtual(t *tree) {
 		if len(v.Errors) > 0 {
 			src.text, src.err = nil, v.Errors[0]
 		}
-		t.files[v.Path] = src
-		at, _ := slices.BinarySearch(t.scripts, v.Path)
-		t.scripts = slices.Insert(t.scripts, at, v.Path)
+		t.addScript(src)
 	}
+}
+
+func (t *tree) addScript(src *source) {
+	t.files[src.path] = src
+	at, _ := slices.BinarySearch(t.scripts, src.path)
+	t.scripts = slices.Insert(t.scripts, at, src.path)
+}
+
+// beingMade reports whether one of LoaderOptions.Files is being written, by the
+// signs that hold for rule files: a notification a moment ago, a writer, or
+// nothing in it yet.
+func (l *Loader) beingMade(t *tree, now time.Time, changing map[string]bool) bool {
+	held := false
+	for _, f := range l.opts.Files {
+		f = filepath.Clean(f)
+		if (changing[f] || unfinished(f, now)) && l.holdBack(f, now) {
+			t.unstable[f], held = true, true
+		}
+	}
+	return held
+}
+
+func unfinished(name string, now time.Time) bool {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	age := now.Sub(info.ModTime())
+	return age < recently && beingWritten(f) || age < emptied && info.Size() == 0
 }
 
 // place moves what was found in a script that was made to what it was made from.
