@@ -171,6 +171,9 @@ type Context struct {
 	Pos func() Position
 	// Do asks for an effect, and returns its recorded result or a Pending.
 	Do func(kind string, args *Dict) (Value, error)
+	// Suspend is for a built-in that has to look at a Pending itself: it
+	// returns what it gets, and the pass ends until the result is there.
+	Suspend func() error
 	// Log emits a log line, counted against the output limit.
 	Log func(LogLine) error
 	// Register records a registration; an error after loading.

@@ -67,6 +67,7 @@ func newPass(ctx context.Context, m *module, c *runtime.Call) *pass {
 		Now: c.Now, Rand: &p.rand,
 		RunID: c.RunID, Script: m.bundle.Main, Config: m.bundle.Config,
 		Pos: p.pos, Do: p.ledger.Ask, Log: p.ledger.Log, Register: p.ledger.Register, Charge: p.charge,
+		Suspend: p.suspend,
 	}
 	p.ledger = script.Ledger{Pass: p, Call: c, Limits: p.lim}
 	return p

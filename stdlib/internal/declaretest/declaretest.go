@@ -27,6 +27,8 @@ type Set struct {
 	// Asked are the effects that were asked for, Lines what was logged.
 	Asked []runtime.Effect
 	Lines []runtime.LogLine
+	// Results are what the first effects return; others are pending.
+	Results []runtime.Value
 	// Fuel is what is left, if Metered.
 	Fuel    int
 	Metered bool
@@ -34,6 +36,9 @@ type Set struct {
 
 // ErrFuel is what a call returns whose charge exceeds the fuel.
 var ErrFuel = errors.New("out of fuel")
+
+// ErrSuspended is what a call returns that looks at a pending result.
+var ErrSuspended = errors.New("suspended")
 
 // New returns a set with a clock at 2026-03-01 12:00 UTC and a fixed seed.
 func New(t testing.TB, decls []*runtime.Builtin) *Set {
@@ -43,8 +48,12 @@ func New(t testing.TB, decls []*runtime.Builtin) *Set {
 		Rand: rand.New(rand.NewPCG(1, 2)),
 		Do: func(kind string, args *runtime.Dict) (runtime.Value, error) {
 			s.Asked = append(s.Asked, runtime.Effect{Step: len(s.Asked) + 1, Kind: kind, Args: args})
+			if n := len(s.Asked); n <= len(s.Results) {
+				return s.Results[n-1], nil
+			}
 			return runtime.Pending{Step: len(s.Asked)}, nil
 		},
+		Suspend: func() error { return ErrSuspended },
 		Log: func(l runtime.LogLine) error {
 			s.Lines = append(s.Lines, l)
 			return nil
