@@ -46,11 +46,12 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// listener is one HTTP server on one listening socket, started once and
+// listener is one HTTP server on one listening socket or two, started once and
 // stopped once; stopping before starting, or twice, is fine.
 type listener struct {
 	srv      *fasthttp.Server
 	ln       net.Listener
+	second   net.Listener // HTTPS beside ln; may be nil
 	limits   Limits
 	draining atomic.Bool
 	stopped  chan struct{} // closed when Serve has returned
@@ -102,10 +103,25 @@ func (l *listener) serve() error {
 	}
 	defer close(l.stopped)
 	if l.draining.Load() {
-		_ = l.ln.Close() // shutdown may have closed it
+		l.closeAll() // shutdown may have done it
 		return nil
 	}
+	served := make(chan error, 1)
+	if l.second != nil {
+		go func() {
+			served <- l.srv.Serve(l.second)
+			_ = l.ln.Close() // one does not go on without the other
+		}()
+	}
 	err := l.srv.Serve(l.ln)
+	if l.second != nil {
+		_ = l.second.Close()
+		// Which of the two ended first is not known: the cause is what is no
+		// closed listener.
+		if other := <-served; err == nil || errors.Is(err, net.ErrClosed) {
+			err = other
+		}
+	}
 	if l.draining.Load() || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -120,7 +136,7 @@ func (l *listener) serve() error {
 func (l *listener) shutdown(ctx context.Context) error {
 	l.draining.Store(true)
 	// Serve may not have reached its listener yet: then it finds it closed.
-	_ = l.ln.Close()
+	l.closeAll()
 	err := l.srv.ShutdownWithContext(ctx)
 	if l.started.Load() {
 		select {
@@ -132,6 +148,14 @@ func (l *listener) shutdown(ctx context.Context) error {
 		return fmt.Errorf("shut down HTTP: %w", err)
 	}
 	return nil
+}
+
+// closeAll closes the sockets; they may be closed already.
+func (l *listener) closeAll() {
+	_ = l.ln.Close()
+	if l.second != nil {
+		_ = l.second.Close()
+	}
 }
 
 // run serves until ctx ends, then shuts down within grace.

@@ -37,6 +37,9 @@ type Options struct {
 	Listener net.Listener
 	// TLS, if not nil, makes it HTTPS.
 	TLS *tls.Config
+	// Secure is where HTTPS is taken beside plain HTTP on Addr; its zero value:
+	// nowhere.
+	Secure SecureListener
 	// Secrets are the signing secrets; without any, nothing of Slack's is let in.
 	Secrets []Secret
 	// VerificationTokens are the deprecated tokens of apps that have no signing
@@ -109,9 +112,14 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	second, err := o.Secure.open()
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
 	s := &Server{o: o, log: o.Logger, verifier: NewVerifier(o.MaxSkew, o.Secrets...), counts: newCounts(o.Metrics)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.listener = newListener(ln, o.Limits, o.Logger, s.accessLog(s.routes().Handler))
+	s.second = second
 	return s, nil
 }
 

@@ -36,6 +36,8 @@ type Route struct {
 	Signature string // SignatureGitHub (also "") or SignatureHMAC
 	Header    string // for SignatureHMAC; "" is X-Signature
 	MaxBody   int    // bytes; 0 or more than the server's own limit: that limit
+	// Hits, if not nil, counts what comes and what is answered.
+	Hits *Hits
 }
 
 // webhook answers whatever is not Slack's.
@@ -59,6 +61,7 @@ func (s *Server) webhook(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		return
 	}
+	defer r.Hits.count(ctx, s.o.Now)
 	body := ctx.PostBody()
 	if r.MaxBody > 0 && len(body) > r.MaxBody {
 		say(ctx, fasthttp.StatusRequestEntityTooLarge, "body too large")
@@ -112,7 +115,7 @@ func (r Route) authentic(h *fasthttp.RequestHeader, body []byte) bool {
 func (s *Server) webhookEvent(ctx *fasthttp.RequestCtx, method, path string, body []byte) *event.Event {
 	req := &event.Request{
 		Method: method, Path: path,
-		Query: string(ctx.URI().QueryString()), Remote: ctx.RemoteAddr().String(),
+		Query: string(ctx.URI().QueryString()), Remote: s.origin(ctx).Client.String(),
 	}
 	for k, v := range ctx.Request.Header.All() {
 		req.Headers = append(req.Headers, event.Header{Name: strings.ToLower(string(k)), Value: string(v)})
