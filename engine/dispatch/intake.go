@@ -51,7 +51,7 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 		counted = true
 	}
 	set := d.Rules.Current()
-	if d.Names == nil || !(set.NeedsChannelNames() || set.NeedsUserNames()) {
+	if d.Names == nil || !(set.NeedsChannelNames() || set.NeedsUserNames() || set.NeedsTextNames()) {
 		d.fresh(del, e, counted)
 		return
 	}
