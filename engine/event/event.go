@@ -38,6 +38,9 @@ const (
 	Schedule   Kind = "schedule"
 )
 
+// Kinds lists the kinds of events.
+var Kinds = []Kind{Message, Mention, Command, Action, Submit, ViewClosed, Shortcut, Options, Reaction, Home, Other, Webhook, Schedule}
+
 // Answered reports whether the sender of an event of this kind waits for an
 // answer that a rule gives (SPEC §7, Answering).
 func (e *Event) Answered() bool {

@@ -13,9 +13,11 @@ const (
 	MaxInstructions = 200_000
 	// MaxList bounds the entries of one list of channels, users or hosts,
 	// MaxTeams those of teams and bots, which answering rules are compared by,
+	// MaxGroups those of user groups, whose members Slack is asked for,
 	// MaxListed those of all its rules, MaxGlobs those with a wildcard.
 	MaxList   = 1000
 	MaxTeams  = 100
+	MaxGroups = 50
 	MaxListed = 20_000
 	MaxGlobs  = 500
 	// MaxEntry bounds an entry of a list, in bytes.
@@ -74,6 +76,7 @@ func (c *compiler) boundLists(r *Rule) {
 		{"channels", r.Channels, MaxList},
 		{"users", r.Users, MaxList},
 		{"hosts", r.Hosts, MaxList},
+		{"groups", r.Groups, MaxGroups},
 		{"teams", r.Teams, MaxTeams},
 		{"bots", r.Bots, MaxTeams},
 	} {

@@ -19,6 +19,7 @@ type declaration struct {
 	read    func(c *compiler, r *Rule, v runtime.Value)
 	answers bool
 	own     []string // options beside the common ones
+	only    []string // if not nil, the common ones that it has
 }
 
 // declarations by the name of the built-in; the standard library declares the
@@ -41,6 +42,21 @@ var declarations = map[string]declaration{
 	},
 	"on.schedule": {kind: event.Schedule, arg: "schedule", read: (*compiler).schedule, own: []string{"tz"}},
 	"on.error":    {kind: Failure},
+	"on.guard": {
+		kind: Guard, own: []string{"kinds"},
+		only: []string{"name", "help", "channels", "users", "teams", "bots", "priority", "owner", "timeout", "enabled"},
+	},
+	"on.outgoing": {
+		kind: Outgoing, own: []string{"own"}, only: []string{"name", "help", "priority", "owner", "timeout", "enabled"},
+	},
+}
+
+// common are the options of every rule that this one has.
+func (d declaration) common() []string {
+	if d.only != nil {
+		return d.only
+	}
+	return optionNames
 }
 
 // compiler checks the registrations of one version of one script.
@@ -115,6 +131,7 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	case decl.kind == event.Message && c.matchOption(r):
 	case decl.read == nil:
 		r.any = true
+		c.kinds(r)
 	case !given && c.perhaps(decl.arg):
 	case !given && !isText(decl.kind):
 		c.fail("", "", "%s: missing argument %s", reg.Name, decl.arg)
@@ -135,7 +152,7 @@ func isText(k event.Kind) bool { return k == event.Message || k == event.Mention
 
 // known refuses arguments that the registration does not have.
 func (c *compiler) known(decl declaration) {
-	names := slices.Concat(optionNames, decl.own)
+	names := slices.Concat(decl.common(), decl.own)
 	for i := 0; i < c.args.Len(); i++ {
 		if k := c.args.Fields[i].Key; k != "fn" && k != decl.arg && !slices.Contains(names, k) {
 			c.fail(k, didYouMean(k, names), "%s has no option %q", c.reg.Name, k)

@@ -21,7 +21,7 @@ func Unreachable(rules []*Rule) []Finding {
 	stops := map[event.Kind][]*Rule{}
 	var out []Finding
 	for _, r := range ordered {
-		if !r.Enabled || r.Kind == Failure || r.Kind == event.Schedule || r.Kind == event.Other && r.any {
+		if !r.Enabled || r.aside() || r.Kind == event.Schedule || r.Kind == event.Other && r.any {
 			continue
 		}
 		for _, s := range stops[r.Kind] {

@@ -88,6 +88,10 @@ type Loader struct {
 type script struct {
 	running *Version
 	last    *attempt
+	// atStart tells that its file was there at the first load.
+	atStart bool
+	// held tells that a script made from the same has an error: see hold.
+	held bool
 	// clash is why the last attempt, good in itself, does not run.
 	clash runtime.Errors
 	// told is the text of the errors that were logged last.
@@ -197,9 +201,11 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	removed := l.adopt(t, fresh)
 	changed := l.choose() || removed
 	old := l.Current()
-	set := old
+	set, hooks := old, l.missingHooks()
+	changed = changed || !hooks.equal(old.missing)
 	if changed {
 		set = NewSet(l.running(), l.opts.Names)
+		set.missing = hooks
 		l.current.Store(set)
 	}
 	report := l.newReport(t, start)
@@ -302,7 +308,7 @@ func (l *Loader) adopt(t *tree, fresh map[string]*attempt) (removed bool) {
 	for p, a := range fresh {
 		s := l.scripts[p]
 		if s == nil {
-			s = &script{}
+			s = &script{atStart: l.Report().Loaded.IsZero()}
 			l.scripts[p] = s
 		}
 		s.last = a

@@ -14,7 +14,7 @@ import (
 // optionNames are the options that every registration takes (SPEC §7).
 var optionNames = []string{
 	"name", "help", "channels", "users", "teams", "bots", "when", "priority", "stop", "threads", "edits",
-	"from_bots", "absent", "cooldown", "timeout", "hosts", "owner", "dry_run", "enabled",
+	"from_bots", "absent", "cooldown", "timeout", "hosts", "owner", "dry_run", "enabled", "groups", "admin",
 }
 
 // MaxPattern bounds a rule's regex, in bytes. The server itself runs it, so
@@ -26,6 +26,8 @@ var (
 	channelName = regexp.MustCompile(`^#?[^\s#,@A-Z&<>]{1,80}$`) // * is a wildcard
 	userID      = regexp.MustCompile(`^[UWB][A-Z0-9]+$`)
 	userName    = regexp.MustCompile(`^@[^\s@,<>]{1,80}$|^[^\s@,<>]+@[^\s@,<>]+$`) // @name or e-mail
+	groupID     = regexp.MustCompile(`^S[A-Z0-9]+$`)
+	groupName   = regexp.MustCompile(`^@[^\s@,<>]{1,80}$`)
 	teamID      = regexp.MustCompile(`^[TE][A-Z0-9]+$`)
 	appID       = regexp.MustCompile(`^A[A-Z0-9]+$`)
 )
@@ -40,6 +42,7 @@ func (c *compiler) options(r *Rule) {
 	r.Stop, r.Threads, r.Edits = c.flag("stop", false), c.flag("threads", r.Kind == event.Mention), c.flag("edits", false)
 	r.FromBots, r.Absent = c.flag("from_bots", false), c.flag("absent", false)
 	r.DryRun, r.Enabled = c.flag("dry_run", false), c.flag("enabled", true)
+	r.Own, r.Admin, r.Groups = c.flag("own", false), c.flag("admin", false), c.list("groups")
 	r.Cooldown, r.Timeout = c.duration("cooldown"), c.duration("timeout")
 	r.Channels, r.Users = c.list("channels"), c.list("users")
 	r.Teams, r.Bots, r.Hosts = c.list("teams"), c.list("bots"), c.list("hosts")
@@ -69,6 +72,11 @@ func (c *compiler) checkFilters(r *Rule) {
 	for _, u := range r.Users {
 		if !userID.MatchString(u) && !userName.MatchString(u) {
 			c.fail("users", "write an id such as \"U0123ABCD\", an e-mail address, or \"@name\"", "%s: %q is no user", c.reg.Name, u)
+		}
+	}
+	for _, g := range r.Groups {
+		if !groupID.MatchString(g) && !groupName.MatchString(g) {
+			c.fail("groups", "write \"@oncall\", or an id such as \"S0123ABCD\"", "%s: %q is no user group", c.reg.Name, g)
 		}
 	}
 	for _, t := range r.Teams {

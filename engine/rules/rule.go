@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"regexp"
@@ -47,6 +48,10 @@ type Rule struct {
 	Match string
 	// Removed makes a reaction rule see removals instead of additions.
 	Removed bool
+	// Kinds are those of the events that a guard is asked about; empty: all.
+	Kinds []event.Kind
+	// Own makes a rule of on.outgoing see the messages of its own script alone.
+	Own bool
 	// Args is the grammar of a command's arguments, or nil.
 	Args *Grammar
 	// Hook is set for webhooks, Schedule for schedules.
@@ -62,6 +67,8 @@ type Rule struct {
 	// function is the handler's name if it is worth showing.
 	function string
 	filter   filter
+	// of is Virtual.Of of its script.
+	of string
 	keys     []keySet
 	slow     bool // a message rule with nothing to index it by
 }
@@ -73,6 +80,10 @@ type Options struct {
 	// Channels are ids or "#names", Users and Teams ids (teams also names),
 	// Bots configured names or app ids. Empty means all.
 	Channels, Users, Teams, Bots []string
+	// Groups are user groups, by "@handle" or id: who is in none of them may not
+	// run the rule. Admin: nobody but admins may. Both are for package permit.
+	Groups []string
+	Admin  bool
 	// Priority orders the rules of an event, higher first; default 0.
 	Priority int
 	// Stop ends the list of rules after this one.
@@ -173,8 +184,8 @@ func before(a, b *Rule) int {
 			return -1
 		}
 		return 1
-	case a.Script != b.Script:
-		return strings.Compare(a.Script, b.Script)
+	case a.file() != b.file():
+		return strings.Compare(a.file(), b.file())
 	case a.Pos.Path != b.Pos.Path: // registered by a file that the script loads
 		return strings.Compare(a.Pos.Path, b.Pos.Path)
 	case a.Pos.Line != b.Pos.Line:
@@ -184,3 +195,6 @@ func before(a, b *Rule) int {
 	}
 	return strings.Compare(a.ID, b.ID)
 }
+
+// file is what the rule is in, as far as the order of rules goes.
+func (r *Rule) file() string { return cmp.Or(r.of, r.Script) }

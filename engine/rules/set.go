@@ -11,8 +11,11 @@ import (
 type Set struct {
 	rules  []*Rule // all that events can match, in the order in which they run
 	errors []*Rule
-	byID   map[string]*Rule
-	kinds  map[event.Kind]*index
+	// guards and outgoing are the enabled ones, around those of any that are not.
+	guards, outgoing, around []*Rule
+	missing                  missing
+	byID                     map[string]*Rule
+	kinds                    map[event.Kind]*index
 	// any is the rules of on.event: they see events of every kind.
 	any    *index
 	routes router
@@ -39,6 +42,10 @@ func NewSet(rules []*Rule, names Names) *Set {
 		s.byID[r.ID] = r
 		if r.Kind == Failure {
 			s.errors = append(s.errors, r)
+			continue
+		}
+		if r.aside() {
+			s.keepAside(r)
 			continue
 		}
 		number := int32(len(s.rules))
@@ -76,6 +83,18 @@ func NewSet(rules []*Rule, names Names) *Set {
 	return s
 }
 
+func (s *Set) keepAside(r *Rule) {
+	s.around = append(s.around, r)
+	switch {
+	case !r.Enabled:
+	case r.Kind == Guard:
+		s.need(r)
+		s.guards = append(s.guards, r)
+	default:
+		s.outgoing = append(s.outgoing, r)
+	}
+}
+
 func (s *Set) need(r *Rule) {
 	s.needs.channels = s.needs.channels || len(r.filter.channelNames)+len(r.filter.channelGlobs) > 0
 	s.needs.text = s.needs.text || r.Match != ""
@@ -83,19 +102,20 @@ func (s *Set) need(r *Rule) {
 }
 
 // Rules lists all rules in the order in which they run, those that are not
-// enabled included, those of on.error last. The caller must not change it.
+// enabled included, hooks and those of on.error last. The caller must not
+// change it.
 func (s *Set) Rules() []*Rule {
-	if len(s.errors) == 0 {
+	if len(s.errors)+len(s.around) == 0 {
 		return s.rules
 	}
-	return slices.Concat(s.rules, s.errors)
+	return slices.Concat(s.rules, s.around, s.errors)
 }
 
 // Rule returns the rule of that ID, or nil.
 func (s *Set) Rule(id string) *Rule { return s.byID[id] }
 
 // Len returns the number of rules.
-func (s *Set) Len() int { return len(s.rules) + len(s.errors) }
+func (s *Set) Len() int { return len(s.rules) + len(s.around) + len(s.errors) }
 
 // ErrorRules returns the enabled rules of on.error, in order.
 func (s *Set) ErrorRules() []*Rule {

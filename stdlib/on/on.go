@@ -16,7 +16,7 @@ import (
 
 // Builtins returns the declarations of the module.
 func Builtins() []*runtime.Builtin {
-	return slices.Concat(messages(), interactions(), others())
+	return slices.Concat(messages(), interactions(), others(), hooks())
 }
 
 // rule declares one registration: its own parameters, then the handler's
@@ -38,6 +38,8 @@ func options(kind string) []runtime.Param {
 		declare.Key("help", runtime.TString, nil, "One line about the rule for people who ask the bot for help."),
 		declare.Key("channels", names, nil, "Only in these channels: `#name` or id."),
 		declare.Key("users", names, nil, "Only for these people, by id."),
+		declare.Key("groups", names, nil, "Only members of these user groups may: `@handle` or id. Others are told that they may not."),
+		declare.Key("admin", runtime.TBool, false, "Only those may whom `admins` in the configuration names: nobody, if it names none."),
 		declare.Key("teams", names, nil, "Only in these workspaces: configured names or ids."),
 		declare.Key("bots", names, nil, "Only for these of the configured bots."),
 		declare.Key("when", runtime.TFunc, nil, "A function of the event; the rule runs only if it returns something true."),
