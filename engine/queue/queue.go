@@ -205,6 +205,15 @@ type State interface {
 	Update(ctx context.Context, key, op string, repeat bool, change func(old []byte, ok bool) (Change, error)) ([]byte, error)
 	// List returns the keys with that prefix, sorted, at most limit, after the key given.
 	List(ctx context.Context, prefix, after string, limit int) ([]string, error)
+	// Keys tells of all keys with that prefix, sorted. Values are not read.
+	Keys(ctx context.Context, prefix string) ([]KeyInfo, error)
+}
+
+// KeyInfo tells of one key of a State.
+type KeyInfo struct {
+	Key     string
+	Bytes   int       // of the value
+	Expires time.Time // zero: never
 }
 
 // ErrForgotten says that whether the operation was applied cannot be known any more.

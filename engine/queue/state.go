@@ -188,13 +188,28 @@ func (c *cell) apply(ch Change, sum [operationSum]byte, now time.Time) {
 // keeping says how long the row has to stay, and how list is to show it. A row
 // outlives its value so that operations on it are remembered.
 func (c *cell) keeping(ch Change) (mark string, ttl time.Duration) {
-	switch {
-	case !c.present:
+	if !c.present {
 		return markDeleted, opsRemember
-	case c.expires != 0:
-		return strconv.FormatInt(c.expires, 10), ch.TTL + opsRemember
 	}
-	return "", 0
+	mark = strconv.FormatInt(c.expires, 10) + "," + strconv.Itoa(len(c.value))
+	if c.expires != 0 {
+		ttl = ch.TTL + opsRemember
+	}
+	return mark, ttl
+}
+
+// readMark is what the mark of a row says: whether it shows a value, until when
+// (0: for ever), and of how many bytes; -1 in rows of before sizes were marked.
+func readMark(mark string) (expires int64, size int, present bool) {
+	if mark == markDeleted {
+		return 0, 0, false
+	}
+	at, bytes, sized := strings.Cut(mark, ",")
+	expires, _ = strconv.ParseInt(at, 10, 64)
+	if size = -1; sized {
+		size, _ = strconv.Atoi(bytes)
+	}
+	return expires, size, true
 }
 
 // List implements State.
@@ -202,13 +217,12 @@ func (s *state) List(ctx context.Context, prefix, after string, limit int) ([]st
 	now := s.now().UnixNano()
 	var keys []string
 	err := s.table.list(ctx, prefix, func(r row) {
-		if !strings.HasPrefix(r.key, prefix) || r.key <= after || r.mark == markDeleted {
+		if !strings.HasPrefix(r.key, prefix) || r.key <= after {
 			return
 		}
-		if at, err := strconv.ParseInt(r.mark, 10, 64); err == nil && now >= at {
-			return
+		if expires, _, present := readMark(r.mark); present && (expires == 0 || now < expires) {
+			keys = append(keys, r.key)
 		}
-		keys = append(keys, r.key)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list state: %w", err)
@@ -216,6 +230,38 @@ func (s *state) List(ctx context.Context, prefix, after string, limit int) ([]st
 	slices.Sort(keys)
 	if limit > 0 && len(keys) > limit {
 		keys = keys[:limit]
+	}
+	return keys, nil
+}
+
+// Keys implements State.
+func (s *state) Keys(ctx context.Context, prefix string) ([]KeyInfo, error) {
+	now := s.now().UnixNano()
+	var keys []KeyInfo
+	err := s.table.list(ctx, prefix, func(r row) {
+		expires, size, present := readMark(r.mark)
+		if !present || !strings.HasPrefix(r.key, prefix) || expires != 0 && now >= expires {
+			return
+		}
+		k := KeyInfo{Key: r.key, Bytes: size}
+		if expires != 0 {
+			k.Expires = time.Unix(0, expires)
+		}
+		keys = append(keys, k)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list state: %w", err)
+	}
+	slices.SortFunc(keys, func(a, b KeyInfo) int { return strings.Compare(a.Key, b.Key) })
+	for i := range keys {
+		if keys[i].Bytes >= 0 {
+			continue
+		}
+		c, _, err := s.read(ctx, keys[i].Key)
+		if err != nil {
+			return nil, fmt.Errorf("list state: %w", err)
+		}
+		keys[i].Bytes = len(c.value)
 	}
 	return keys, nil
 }

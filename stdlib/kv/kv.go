@@ -3,7 +3,11 @@
 // step of a run, and a repeat returns the first result.
 //
 // Keys are private to the script. kv.shared.x is kv.x with shared=True: one
-// namespace for all scripts.
+// namespace for all scripts. conversation.get and its like keep a dict for each
+// person in each conversation (conversation.go).
+//
+//	Builtins   kv.get … kv.list, kv.shared.*, once, conversation.*
+//	change     how kv.update reads, calls the script's function and stores
 package kv
 
 import (
@@ -29,11 +33,15 @@ func Builtins() []*runtime.Builtin {
 		b.Long = "The same as `" + b.Name + "` with `shared=True`."
 		b.Params = slices.DeleteFunc(b.Params, func(p runtime.Param) bool { return p.Name == "shared" })
 		kind := b.Name
-		b.Fn = func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) { return ask(x, a, kind, true) }
+		do := ask
+		if kind == "kv.update" {
+			do = changeKey
+		}
+		b.Fn = func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) { return do(x, a, kind, true) }
 		b.Name = "kv.shared." + b.Name[len("kv."):]
 		b.Examples = sharedExamples[kind]
 	}
-	return slices.Concat(own, shared, []*runtime.Builtin{once()})
+	return slices.Concat(own, shared, []*runtime.Builtin{once()}, conversations())
 }
 
 func operations() []*runtime.Builtin {
@@ -64,6 +72,7 @@ func operations() []*runtime.Builtin {
 		},
 			runtime.Example{Star: `kv.cas("owner", "U1", "U2")`, Want: `{"effect":"kv.cas","args":{"key":"owner","old":"U1","new":"U2"}}`},
 			runtime.Example{Star: `kv.cas("owner", None, "U1")`, Lua: `kv.cas("owner", nil, "U1")`, Want: `{"effect":"kv.cas","args":{"key":"owner","old":null,"new":"U1"}}`}),
+		update(),
 		op("list", "List the keys that begin with a text.", "list of strings, sorted", []runtime.Param{
 			declare.Opt("prefix", runtime.TString, "", "How the keys begin."),
 			declare.Key("limit", runtime.TInt, int64(100), "At most so many, up to 1000."),
@@ -80,18 +89,25 @@ var sharedExamples = map[string][]runtime.Example{
 	"kv.delete": {{Star: `kv.shared.delete("motd")`, Want: `{"effect":"kv.delete","args":{"key":"motd","shared":true}}`}},
 	"kv.incr":   {{Star: `kv.shared.incr("seen", 2)`, Want: `{"effect":"kv.incr","args":{"key":"seen","by":2,"shared":true}}`}},
 	"kv.cas":    {{Star: `kv.shared.cas("k", 1, 2)`, Want: `{"effect":"kv.cas","args":{"key":"k","old":1,"new":2,"shared":true}}`}},
-	"kv.list":   {{Star: `kv.shared.list()`, Want: `{"effect":"kv.list","args":{"shared":true}}`}},
+	"kv.update": {{
+		Star: `kv.shared.update("seen", lambda n: n + 1, default=0)`, Lua: `kv.shared.update("seen", function(n) return n + 1 end, {default = 0})`,
+		Want: `{"effect":"kv.update","args":{"key":"seen","shared":true}}`,
+	}},
+	"kv.list": {{Star: `kv.shared.list()`, Want: `{"effect":"kv.list","args":{"shared":true}}`}},
 }
 
 const repeat = "Applied once per step of a run: after a crash it returns the first result."
 
 func op(name, doc, result string, params []runtime.Param, ex ...runtime.Example) *runtime.Builtin {
-	kind := "kv." + name
+	kind, do := "kv."+name, ask
+	if name == "update" {
+		do = changeKey
+	}
 	return &runtime.Builtin{
 		Name: kind, Doc: doc, Result: result,
 		Params: append(params, declare.Key("shared", runtime.TBool, false, "Use the namespace that all scripts share.")),
 		Purity: runtime.Asks, Since: declare.Since, Repeat: repeat, Examples: ex,
-		Fn: func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) { return ask(x, a, kind, false) },
+		Fn: func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) { return do(x, a, kind, false) },
 	}
 }
 
@@ -114,42 +130,58 @@ func once() *runtime.Builtin {
 
 // ask checks the bounds and asks for the effect.
 func ask(x *runtime.Context, a *runtime.Args, kind string, shared bool) (runtime.Value, error) {
-	name := a.Builtin.Name
-	if kind != "kv.list" && a.Text("key") == "" {
-		return nil, declare.Hint("", "%s: key is empty", name)
-	}
-	for _, p := range []string{"key", "prefix", "after"} {
-		if n := len(a.Text(p)); n > MaxKey {
-			return nil, declare.Hint("hash.sha256 shortens it", "%s: %s has %d bytes, the limit is %d", name, p, n, MaxKey)
-		}
-	}
-	if n := a.Int("limit", 1); n < 1 || n > MaxKeys {
-		return nil, declare.Hint("", "%s: limit is %d, want 1 to %d", name, n, MaxKeys)
-	}
-	if a.Has("ttl") && a.Duration("ttl", 0) <= 0 {
-		return nil, declare.Hint("kv.delete removes a key", "%s: ttl must be more than nothing", name)
+	if err := checkArgs(x, a); err != nil {
+		return nil, err
 	}
 	d := a.Dict
 	declare.Seconds(d, "ttl")
-	for _, p := range []string{"value", "old", "new", "default"} {
-		v, given := a.Get(p)
-		if !given {
-			continue
-		}
-		if err := declare.Data(v); err != nil {
-			return nil, declare.Hint("", "%s: %s %v", name, p, err)
-		}
-		n := declare.Size(v, MaxValue)
-		if err := declare.ChargeText(x, n); err != nil {
-			return nil, err
-		}
-		if n > MaxValue {
-			return nil, declare.Hint("", "%s: %s takes more than %d bytes", name, p, MaxValue)
-		}
-	}
 	if shared {
 		d = d.Clone()
 		d.Set("shared", true)
 	}
 	return x.Do(kind, d)
+}
+
+// checkArgs holds the arguments to the bounds, whichever of them there are.
+func checkArgs(x *runtime.Context, a *runtime.Args) error {
+	name := a.Builtin.Name
+	for _, p := range a.Builtin.Params {
+		if (p.Name == "key" || p.Name == "name" && !p.Optional) && a.Text(p.Name) == "" {
+			return declare.Hint("", "%s: %s is empty", name, p.Name)
+		}
+	}
+	for _, p := range []string{"key", "name", "prefix", "after"} {
+		if n := len(a.Text(p)); n > MaxKey {
+			return declare.Hint("hash.sha256 shortens it", "%s: %s has %d bytes, the limit is %d", name, p, n, MaxKey)
+		}
+	}
+	if n := a.Int("limit", 1); n < 1 || n > MaxKeys {
+		return declare.Hint("", "%s: limit is %d, want 1 to %d", name, n, MaxKeys)
+	}
+	if a.Has("ttl") && a.Duration("ttl", 0) <= 0 {
+		return declare.Hint("", "%s: ttl must be more than nothing", name)
+	}
+	for _, p := range []string{"value", "old", "new", "default"} {
+		if v, given := a.Get(p); given {
+			if err := checkValue(x, name, p, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkValue holds a value to what is kept: plain data within the bounds.
+func checkValue(x *runtime.Context, name, what string, v runtime.Value) error {
+	if err := declare.Data(v); err != nil {
+		return declare.Hint("", "%s: %s %v", name, what, err)
+	}
+	n := declare.Size(v, MaxValue)
+	if err := declare.ChargeText(x, n); err != nil {
+		return err
+	}
+	if n > MaxValue {
+		return declare.Hint("keep a part of it, or several keys", "%s: %s takes more than %d bytes", name, what, MaxValue)
+	}
+	return nil
 }

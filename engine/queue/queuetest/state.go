@@ -131,7 +131,11 @@ func testStateTTL(t *testing.T, s queue.Store, _ func() queue.Store) {
 	if keys, err := st.List(bg(), "ns/", "", 0); err != nil || !slices.Equal(keys, []string{"ns/long"}) {
 		t.Errorf("List: %v, %v", keys, err)
 	}
-	_, err := st.Update(bg(), "ns/short", "again", false, func(_ []byte, ok bool) (queue.Change, error) {
+	infos, err := st.Keys(bg(), "ns/")
+	if err != nil || len(infos) != 1 || infos[0].Key != "ns/long" || infos[0].Bytes != 1 || infos[0].Expires.Before(time.Now()) {
+		t.Errorf("Keys: %+v, %v", infos, err)
+	}
+	_, err = st.Update(bg(), "ns/short", "again", false, func(_ []byte, ok bool) (queue.Change, error) {
 		if ok {
 			t.Error("an expired value is still there for Update")
 		}
@@ -195,6 +199,10 @@ func testStateKeys(t *testing.T, s queue.Store, _ func() queue.Store) {
 	}
 	if got, err := st.List(bg(), "ns/a", "ns/a b", 1); err != nil || !slices.Equal(got, []string{"ns/a.b"}) {
 		t.Errorf("List after a key: %q, %v", got, err)
+	}
+	infos, err := st.Keys(bg(), "ns/a")
+	if err != nil || len(infos) != 3 || infos[2].Key != "ns/a/b" || infos[2].Bytes != len("value of ns/a/b") || !infos[2].Expires.IsZero() {
+		t.Errorf("Keys: %+v, %v", infos, err)
 	}
 	if got, err := st.List(bg(), "n s.*/", "", 0); err != nil || !slices.Equal(got, []string{"n s.*/x"}) {
 		t.Errorf("List of a namespace: %q, %v", got, err)
