@@ -314,10 +314,10 @@ func TestCommandArguments(t *testing.T) {
 		{"“my app” --owner 'a b'", `app=my app env=staging count=<nil> dry_run=false owner=a b`, ""},
 		{"", "", "<app> is missing"},
 		{"api live", "", `env must be staging or prod, not "live"`},
-		{"api prod x", "", `count must be of type int, not "x"`},
+		{"api prod x", "", `count must be a whole number, not "x"`},
 		{"api prod 3 4", "", `"4" is too much`},
 		{"api --fast", "", "there is no --fast"},
-		{`api "open`, "", "a quotation mark is not closed"},
+		{`api "open`, "", "the quotation mark \" is not closed"},
 	} {
 		m := s.Match(&event.Event{Kind: event.Command, Command: "/deploy", Text: c.text}, nil)
 		if len(m) != 1 {
