@@ -45,6 +45,7 @@ const (
 	kView
 	kCommand
 	kIsBot
+	kOriginalMessage
 	nKeys
 )
 
@@ -141,6 +142,8 @@ func actionKeyIndex(k []byte) int {
 		return kCommand
 	case "is_bot":
 		return kIsBot
+	case "original_message":
+		return kOriginalMessage
 	}
 	return -1
 }
@@ -192,6 +195,7 @@ var keyNames = func() (names [nKeys]string) {
 		"app_id", "text", "ts", "thread_ts", "deleted_ts", "channel", "channel_id", "channel_type", "message",
 		"previous_message", "item", "reaction", "id", "actions", "action_id", "block_id", "name", "value",
 		"callback_id", "trigger_id", "response_url", "container", "message_ts", "view", "command", "is_bot",
+		"original_message",
 	} {
 		names[keyIndex([]byte(n))] = n
 	}

@@ -100,7 +100,10 @@ func (p *parser) interactionPlace() error {
 		return err
 	}
 	p.texts.put(&e.App, first(top.text(kAPIAppID), view.text(kAppID)))
-	p.texts.put(&e.Team, first(top.id(kTeam), top.text(kTeamID), p.in.text(kTeamID), view.text(kTeamID)))
+	// In an organisation the team may be missing: then that of the message of
+	// an attachment counts before the one that the user is from.
+	original := top[kOriginalMessage].get(kTeam).text()
+	p.texts.put(&e.Team, first(top.id(kTeam), top.text(kTeamID), original, p.in.text(kTeamID), view.text(kTeamID)))
 	p.texts.put(&e.Enterprise, first(top.id(kEnterprise), p.sub.text(kEnterpriseID), top.text(kEnterpriseID)))
 	p.texts.put(&e.User, first(top.id(kUser), top.text(kUserID)))
 	p.texts.put(&e.Channel, first(top.id(kChannel), top.text(kChannelID), container.text(kChannelID)))
