@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/breaker"
+	"github.com/starling-rules/starling/engine/cert"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/door"
@@ -101,6 +102,8 @@ type Engine struct {
 	disp    *dispatch.Dispatcher
 	server  *ingress.Server
 	admin   *ingress.Admin
+	pair    *cert.Keeper // nil: plain HTTP
+	hits    hooksHit
 	loaded  atomic.Bool // a rule has been in force
 	ending  atomic.Bool
 	self    atomic.Pointer[slackapi.Identity]
@@ -362,6 +365,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		return e.server.Run(serving)
 	})
 	parts.start(failed, "watch rules", func() error { return e.loader.Watch(serving) })
+	if e.pair != nil {
+		parts.start(failed, "watch certificate", func() error { return e.pair.Run(serving) })
+	}
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(serving) })
@@ -371,7 +377,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		return e.disp.Run(consuming)
 	})
 	close(e.started)
-	e.log.Info("ready", "listen", e.Addr().String(), "rules", e.loader.Current().Len())
+	ready := []any{"listen", e.Addr().String(), "rules", e.loader.Current().Len()}
+	if https := e.SecureAddr(); https != nil {
+		ready = append(ready, "https", https.String())
+	}
+	e.log.Info("ready", ready...)
 
 	var err error
 	select {
@@ -399,6 +409,7 @@ func (e *Engine) load(ctx context.Context) error {
 		return err
 	}
 	e.loader.OnSwap(func(_, set *rules.Set) {
+		e.hits.keep(set)
 		if set.Len() > 0 {
 			e.loaded.Store(true)
 		}

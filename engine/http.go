@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,18 +32,18 @@ func (e *Engine) listen() error {
 			tokens = append(tokens, ingress.Secret{App: id, Value: app.VerificationToken})
 		}
 	}
-	conf, err := e.tls()
-	if err != nil {
-		return err
-	}
 	o := ingress.Options{
-		Addr: c.Listen, Listener: e.o.Listener, TLS: conf, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
+		Addr: c.Listen, Listener: e.o.Listener, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
 		Sink: e.disp, Webhooks: webhooks{e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
+	}
+	if err := e.secure(&o); err != nil {
+		return err
 	}
 	if err := e.serveAPI(&o); err != nil {
 		return err
 	}
+	var err error
 	if e.server, err = ingress.New(o); err != nil {
 		return fmt.Errorf("listen on %s: %w", c.Listen, err)
 	}
@@ -60,18 +59,6 @@ func (e *Engine) listen() error {
 	e.mount()
 	e.mountExplain()
 	return nil
-}
-
-func (e *Engine) tls() (*tls.Config, error) {
-	c := e.o.Config.TLS
-	if c.Cert == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("load certificate: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // mount adds the endpoints that the command line uses.
@@ -173,7 +160,9 @@ func (w webhooks) Route(method, path string) (ingress.Route, bool, []string) {
 	if !found {
 		return ingress.Route{}, false, allow
 	}
-	return w.e.route(rule), true, allow
+	r := w.e.route(rule)
+	r.Hits = w.e.hits.of(rule.ID)
+	return r, true, allow
 }
 
 // route expands the secret of a hook.

@@ -27,7 +27,8 @@ type Config struct {
 	Listen string `key:"listen"`
 	Admin  string `key:"admin"`
 	TLS    TLS    `key:"tls"`
-	// TrustedProxies are addresses or CIDRs whose x-forwarded-for counts.
+	// TrustedProxies are addresses or CIDRs whose x-forwarded-for and
+	// x-forwarded-proto count.
 	TrustedProxies []string `key:"trusted_proxies"`
 	Slack          Slack    `key:"slack"`
 	// Teams maps names of teams to their ids; Bots names of bots to app ids, by
@@ -68,10 +69,14 @@ type Config struct {
 	text   []byte
 }
 
-// TLS names the certificate and key of Listen; both empty means plain HTTP.
+// TLS names the certificate and key for HTTPS; both empty means plain HTTP. The
+// files are loaded again when they change.
 type TLS struct {
 	Cert string `key:"cert"`
 	Key  string `key:"key"`
+	// Listen is where HTTPS is taken, beside plain HTTP at Config.Listen; empty
+	// means that Config.Listen is HTTPS, and there is no plain HTTP.
+	Listen string `key:"listen"`
 }
 
 // Slack is how to talk with Slack.

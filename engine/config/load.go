@@ -199,8 +199,8 @@ func (c *Config) validate() runtime.Errors {
 	default:
 		bad("log.level", fmt.Sprintf("want debug, info, warn or error (got %q)", c.Log.Level), "")
 	}
-	for key, addr := range map[string]string{"listen": c.Listen, "admin": c.Admin} {
-		if addr == "" && key == "admin" {
+	for key, addr := range map[string]string{"listen": c.Listen, "admin": c.Admin, "tls.listen": c.TLS.Listen} {
+		if addr == "" && key != "listen" {
 			continue
 		}
 		if _, port, err := net.SplitHostPort(addr); err != nil {
@@ -214,6 +214,13 @@ func (c *Config) validate() runtime.Errors {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		bad("tls", "cert and key go together", "")
+	}
+	switch {
+	case c.TLS.Listen == "":
+	case c.TLS.Cert == "":
+		bad("tls.listen", "there is no certificate", "add tls.cert and tls.key; starling cert makes them")
+	case c.TLS.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
+		bad("tls.listen", "plain HTTP is taken there", "leave it out for HTTPS alone at "+c.Listen)
 	}
 	c.validateLimits(bad)
 	c.validateNames(bad)
