@@ -228,6 +228,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	live := door.NewLive(door.Deps{
 		Slack: e.slack, HTTP: web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
 		Secrets: e.secretOf,
+		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Metrics: e.metrics,
 	})
 	for kind, h := range own {
 		live[kind] = h

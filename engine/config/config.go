@@ -124,6 +124,10 @@ type Limits struct {
 	Answer   time.Duration `key:"answer"`
 	Source   Size          `key:"source"`
 	Body     Size          `key:"body"`
+	// KVKeys and KVBytes bound what one script keeps with kv, once and
+	// conversation, and what all scripts share: keys, and bytes of keys and values.
+	KVKeys  int  `key:"kv_keys"`
+	KVBytes Size `key:"kv_bytes"`
 }
 
 // HTTP bounds the requests that scripts make.
@@ -174,6 +178,8 @@ func Default() *Config {
 			Answer:   2500 * time.Millisecond,
 			Source:   Size(runtime.DefaultLimits.Source),
 			Body:     1 << 20,
+			KVKeys:   100_000,
+			KVBytes:  64 << 20,
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

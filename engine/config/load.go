@@ -245,6 +245,7 @@ func (c *Config) validateLimits(bad func(key, msg, hint string)) {
 		"limits.steps": int64(c.Limits.Steps), "limits.deadline": int64(c.Limits.Deadline), "limits.memory": int64(c.Limits.Memory),
 		"limits.effects": int64(c.Limits.Effects), "limits.run": int64(c.Limits.Run), "limits.output": int64(c.Limits.Output),
 		"limits.answer": int64(c.Limits.Answer), "limits.source": int64(c.Limits.Source), "limits.body": int64(c.Limits.Body),
+		"limits.kv_keys": int64(c.Limits.KVKeys), "limits.kv_bytes": int64(c.Limits.KVBytes),
 		"slack.max_skew": int64(c.Slack.MaxSkew), "queue.replicas": int64(c.Queue.Replicas),
 	} {
 		if n <= 0 {

@@ -145,7 +145,10 @@ func (w *world) live() (door.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := door.NewLive(door.Deps{Slack: w.client, HTTP: out, State: w.store.State(), Secrets: w.secret, Now: w.clock.Now})
+	live := door.NewLive(door.Deps{
+		Slack: w.client, HTTP: out, State: w.store.State(), Secrets: w.secret, Now: w.clock.Now,
+		MaxKeys: w.s.cfg.Limits.KVKeys, MaxBytes: int64(w.s.cfg.Limits.KVBytes),
+	})
 	maps.Copy(live, w.s.r.o.Live)
 	for kind, h := range live {
 		do := h.Do
