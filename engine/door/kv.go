@@ -16,8 +16,10 @@ import (
 // Namespaces of the keys in the store. The path of a script ends in two
 // slashes because no path has two: no key of one script is one of another.
 const (
-	sharedSpace = "shared/"
-	onceSpace   = "once/"
+	scriptSpace       = "s/"
+	sharedSpace       = "shared/"
+	onceSpace         = "once/"
+	conversationSpace = "talk/"
 )
 
 // KVSpace is what the keys of a script begin with in the store.
@@ -25,7 +27,17 @@ func KVSpace(script string, shared bool) string {
 	if shared {
 		return sharedSpace
 	}
-	return "s/" + script + "//"
+	return scriptSpace + script + "//"
+}
+
+// KVSpaces are the namespaces that count against the quota of a script; of what
+// all scripts share, if script is empty.
+func KVSpaces(script string) []string {
+	if script == "" {
+		return []string{sharedSpace}
+	}
+	own := KVSpace(script, false)
+	return []string{own, onceSpace + own, conversationSpace + own}
 }
 
 func (l *live) kvHandlers(all Live) {
@@ -48,10 +60,18 @@ func (l *live) kvHandlers(all Live) {
 	all["kv.incr"] = write(kvIncr)
 	all["kv.cas"] = write(l.kvCas)
 	all["once"] = write(once)
+	all["kv.update"] = Handler{Do: l.kvChange, Repeat: Always(Again)}
+	all["conversation.get"] = read(l.conversationGet)
+	all["conversation.set"] = write(l.conversationSet)
+	all["conversation.delete"] = write(l.conversationDelete)
+	all["conversation.update"] = Handler{Do: l.kvChange, Repeat: Always(Again)}
 }
 
 // kvKey is the key in the store.
 func (l *live) kvKey(r *Run, e runtime.Effect) (string, error) {
+	if strings.HasPrefix(e.Kind, "conversation.") {
+		return conversationKey(r, e)
+	}
 	key := e.Args.Text("key")
 	switch {
 	case key == "":
@@ -109,7 +129,10 @@ func (l *live) kvUpdate(ctx context.Context, r *Run, e runtime.Effect, change fu
 	if err != nil {
 		return nil, err
 	}
-	b, err := l.State.Update(ctx, key, r.Key(e), r.Resumed, func(old []byte, ok bool) (queue.Change, error) {
+	if ttl == 0 && strings.HasPrefix(e.Kind, "conversation.") {
+		ttl = conversationTTL
+	}
+	b, err := l.store(ctx, r, e, key, func(old []byte, ok bool) (queue.Change, error) {
 		c, result, err := change(e, old, ok)
 		if err != nil {
 			return queue.Change{}, err

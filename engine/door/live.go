@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/slackapi"
 	"github.com/starling-rules/starling/runtime"
@@ -27,16 +28,30 @@ type Deps struct {
 	Logger *slog.Logger
 	// MaxKey and MaxValue bound kv in bytes: 512 and 256 KiB.
 	MaxKey, MaxValue int
+	// MaxKeys and MaxBytes bound what one script keeps, and what all share:
+	// 100,000 keys and 64 MiB of keys and values.
+	MaxKeys  int
+	MaxBytes int64
+	// SharedStore tells that other processes change the same State.
+	SharedStore bool
+	// Metrics may be nil.
+	Metrics *metric.Set
 }
 
 // The defaults of Deps.
 const (
 	DefaultMaxKey   = 512
 	DefaultMaxValue = 256 << 10
+	DefaultMaxKeys  = 100_000
+	DefaultMaxBytes = 64 << 20
 )
 
 // live is the state that the handlers share.
-type live struct{ Deps }
+type live struct {
+	Deps
+	quota *quota
+	lines lines
+}
 
 // NewLive makes the handlers of every kind of effect.
 func NewLive(d Deps) Live {
@@ -55,7 +70,13 @@ func NewLive(d Deps) Live {
 	if d.MaxValue == 0 {
 		d.MaxValue = DefaultMaxValue
 	}
-	l := &live{d}
+	if d.MaxKeys == 0 {
+		d.MaxKeys = DefaultMaxKeys
+	}
+	if d.MaxBytes == 0 {
+		d.MaxBytes = DefaultMaxBytes
+	}
+	l := &live{Deps: d, quota: newQuota(d)}
 	all := Live{"hash.hmac": {Do: l.hmac, Read: true, Repeat: Always(Again)}}
 	if d.Slack != nil {
 		l.slackHandlers(all)
@@ -137,8 +158,18 @@ func dry(kind string, e runtime.Effect) runtime.Value {
 		return integer(e.Args, "by", 1)
 	case "kv.list":
 		return []runtime.Value{}
-	case "kv.delete", "kv.cas", "once":
+	case "kv.delete", "kv.cas", "once", "conversation.delete":
 		return true
+	case "conversation.get":
+		v, given := e.Args.Get("default")
+		if _, named := e.Args.Get("name"); !named && !given {
+			return &runtime.Dict{}
+		}
+		return v
+	case "conversation.set":
+		return nil
+	case "kv.update", "conversation.update":
+		return runtime.NewDict("found", false, "value", nil, "was", "", "done", true)
 	case "hash.hmac":
 		return ""
 	case "read_markup":

@@ -12,6 +12,6 @@ import (
 // that parse names, it turns names of the listed kinds into Slack's markup.
 // Its error says what is wrong with parse.
 func Parse(ctx context.Context, client *slackapi.Client, o slackapi.CallOptions, args, parse *runtime.Dict) error {
-	l := &live{Deps{Slack: client, Logger: slog.New(slog.DiscardHandler)}}
+	l := &live{Deps: Deps{Slack: client, Logger: slog.New(slog.DiscardHandler)}}
 	return l.unparseFields(ctx, call{args: args, o: o}, parse)
 }

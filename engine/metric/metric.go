@@ -28,6 +28,10 @@ type Set struct {
 	Waiting   prometheus.Gauge         // runs that wait
 	Limits    *prometheus.CounterVec   // rule, limit: its name, or crash
 	Tripped   *prometheus.CounterVec   // rule
+	// What scripts keep: script is its path, "shared" for what all share.
+	KVKeys    *prometheus.GaugeVec   // script
+	KVBytes   *prometheus.GaugeVec   // script
+	KVRefused *prometheus.CounterVec // script, limit: kv_keys or kv_bytes
 }
 
 // New makes the metrics and registers them with Go's own and the process's.
@@ -47,6 +51,11 @@ func New(version string) *Set {
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "starling_" + name, Help: help, Buckets: buckets}, labels)
 		r.MustRegister(h)
 		return h
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "starling_" + name, Help: help}, labels)
+		r.MustRegister(g)
+		return g
 	}
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "starling_build_info", Help: "Always 1; the version is in the label."}, []string{"version"})
@@ -72,6 +81,9 @@ func New(version string) *Set {
 		Waiting:   gauge("waiting_runs", "Runs that wait for an effect, a person or a time."),
 		Limits:    counter("limit_breaches_total", "Runs that exceeded a limit, or that their worker did not survive.", "rule", "limit"),
 		Tripped:   counter("rule_switched_off_total", "How often a rule was switched off for exceeding its limits in a row.", "rule"),
+		KVKeys:    gauges("kv_keys", "Keys that a script keeps, as of its last write.", "script"),
+		KVBytes:   gauges("kv_bytes", "Bytes of the keys and values that a script keeps, as of its last write.", "script"),
+		KVRefused: counter("kv_refused_total", "Writes that were refused because a script would keep too much.", "script", "limit"),
 	}
 }
 
