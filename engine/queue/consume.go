@@ -100,6 +100,9 @@ func (con *consumer) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, sh := range c.shards {
 		wg.Go(func() { sh.deliver(ctx, con) })
+		if !c.shared { // else who takes a shard over keeps its time (own)
+			wg.Go(func() { sh.keepTime(ctx) })
+		}
 	}
 	wg.Wait()
 	c.mu.Lock()

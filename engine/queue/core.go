@@ -60,12 +60,13 @@ type core struct {
 	refuse  atomic.Pointer[error] // why no event is accepted now
 	dead    atomic.Int64
 	answer  atomic.Pointer[func(id string, body []byte)]
+	fire    atomic.Pointer[func(context.Context, Timer) error]
 	stopped chan struct{} // closed by shut
 	// trouble is told of a write that did not succeed; may be nil.
 	trouble func(error)
 }
 
-type tables struct{ state, source, dead table }
+type tables struct{ state, source, dead, timer table }
 
 func newCore(s settings, lanes, journals []log, t tables) *core {
 	c := &core{

@@ -138,7 +138,7 @@ func (s *JetStream) attach(payload int64) {
 	}
 	room := int(min(payload, maxPayload)) - 4096
 	s.core = newCore(o.settings(room), lanes, journals, tables{
-		state: t("KV", "kv"), source: t("SRC", "src"), dead: t("DLQ", "dlq"),
+		state: t("KV", "kv"), source: t("SRC", "src"), dead: t("DLQ", "dlq"), timer: t("TIMER", "timer"),
 	})
 	s.core.stats.MaxBytes = o.MaxBytes
 	s.core.trouble = func(error) {
@@ -184,7 +184,9 @@ func (s *JetStream) configs() []jetstream.StreamConfig {
 	src.MaxMsgsPerSubject, src.Discard = 1, jetstream.DiscardOld
 	dlq := base(o.Prefix+"-DLQ", o.Prefix+".dlq.>", o.MaxBytes/16)
 	dlq.MaxMsgsPerSubject, dlq.Discard, dlq.MaxAge = 1, jetstream.DiscardOld, o.Retain
-	cs = append(cs, kv, src, dlq)
+	timer := base(o.Prefix+"-TIMER", o.Prefix+".timer.>", max(o.MaxBytes/16, 1<<20))
+	timer.MaxMsgsPerSubject = 1
+	cs = append(cs, kv, src, dlq, timer)
 	if o.URL != "" {
 		lease := base(o.Prefix+"-LEASE", o.Prefix+".lease.>", 1<<20)
 		lease.MaxMsgsPerSubject, lease.AllowMsgTTL = 1, true

@@ -10,9 +10,10 @@ import (
 
 // shard journals the events of its keys and hands them to the consumer.
 type shard struct {
-	core *core
-	k    int
-	log  log
+	alarms alarms // has a lock of its own
+	core   *core
+	k      int
+	log    log
 
 	// Guarded by core.mu.
 	cond    sync.Cond // the consumer's goroutine of this shard waits here

@@ -259,6 +259,7 @@ func (c *core) own(ctx context.Context, sh *shard) error {
 	sh.cond.Broadcast()
 	c.mu.Unlock()
 	c.writers.Go(func() { l.follow(ctx) })
+	c.writers.Go(func() { sh.keepTime(ctx) })
 	return nil
 }
 

@@ -57,7 +57,12 @@ type table interface {
 	put(ctx context.Context, key string, data []byte, mark string, rev uint64, ttl time.Duration) (uint64, error)
 	// drop removes a row; removing none is no error.
 	drop(ctx context.Context, key string) error
+	// dropAt removes a row if its revision is still rev.
+	dropAt(ctx context.Context, key string, rev uint64) error
 	// list calls f with every row, data left out, in no order. With prefix,
 	// rows of other prefixes may be left out or not.
 	list(ctx context.Context, prefix string, f func(row)) error
+	// watch is list, and goes on with every row that is put until ctx ends. It
+	// returns an error if it lost track.
+	watch(ctx context.Context, prefix string, f func(row)) error
 }

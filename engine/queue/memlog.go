@@ -154,6 +154,24 @@ func (t *memTable) drop(_ context.Context, key string) error {
 	return nil
 }
 
+func (t *memTable) dropAt(_ context.Context, key string, rev uint64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rows[key].rev == rev {
+		delete(t.rows, key)
+	}
+	return nil
+}
+
+// watch is for stores that other processes write to; a memTable has none.
+func (t *memTable) watch(ctx context.Context, prefix string, f func(row)) error {
+	if err := t.list(ctx, prefix, f); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (t *memTable) list(_ context.Context, _ string, f func(row)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

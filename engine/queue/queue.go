@@ -1,5 +1,5 @@
 // Package queue is the durable store: events, the journal of their runs,
-// script state, sources, dead letters. It is the only package that knows NATS.
+// script state, sources, timers, dead letters. It is the only package that knows NATS.
 //
 //	          Put                    Consume                 Settle
 //	ingress ───────► EV-k (grouped) ─────────► dispatch ──────────────► purged
@@ -21,7 +21,8 @@
 //
 // Reading order: Store and Delivery (queue.go), core (core.go) with its lanes
 // (intake.go), shards (journal.go) and index (index.go), what a start does
-// (rebuild.go) and what is thrown away when (trim.go). Memory and JetStream are
+// (rebuild.go) and what is thrown away when (trim.go); Timers (timer.go) and who
+// waits for them (alarm.go). Memory and JetStream are
 // this core on different logs and tables (log.go): slices, or streams of a
 // server (stream.go, table.go), embedded (server.go) or shared with other
 // processes (lease.go).
@@ -134,6 +135,16 @@ type Store interface {
 
 	// State is the scripts' key-value state.
 	State() State
+
+	// Timers are records that fall due. While Consume runs, those of the shards
+	// that this process consumes are handed to the function given to OnTimer
+	// (once, before Consume): at least once each, not before their time, several
+	// side by side. Then they are removed, unless they were set anew meanwhile;
+	// after an error they are handed over again, later and later (see Later).
+	// What the function does needs a key that makes a repeat harmless, such as
+	// the id of an event made of the timer's id and time.
+	Timers() Timers
+	OnTimer(fire func(context.Context, Timer) error)
 
 	// PutSource keeps opaque bytes under a name (a version's sources);
 	// a second put of a name is a no-op. Source returns them or ErrNotFound.

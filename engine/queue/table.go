@@ -93,24 +93,49 @@ func (t *streamTable) drop(ctx context.Context, key string) error {
 	return t.link.purge(ctx, t.stream, req)
 }
 
-func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) error {
-	filter := t.prefix + ">"
-	if ns, _, ok := strings.Cut(prefix, "/"); ok {
-		filter = t.prefix + token(ns) + ".*"
+func (t *streamTable) dropAt(ctx context.Context, key string, rev uint64) error {
+	// What is newer stays.
+	req, err := json.Marshal(map[string]any{"filter": t.subject(key), "seq": rev + 1})
+	if err != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return t.link.purge(ctx, t.stream, req)
+}
+
+// filter is the subjects of the keys of a prefix.
+func (t *streamTable) filter(prefix string) string {
+	if ns, _, ok := strings.Cut(prefix, "/"); ok {
+		return t.prefix + token(ns) + ".*"
+	}
+	return t.prefix + ">"
+}
+
+func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	return t.each(ctx, prefix, false, f)
+}
+
+func (t *streamTable) watch(ctx context.Context, prefix string, f func(row)) error {
+	return t.each(ctx, prefix, true, f)
+}
+
+// each calls f with the newest rows and, if it is to stay, with those to come.
+func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func(row)) error {
 	con, err := t.link.jet().OrderedConsumer(ctx, t.stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true,
+		FilterSubjects: []string{t.filter(prefix)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true,
+		InactiveThreshold: 30 * time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
 	}
 	info := con.CachedInfo()
-	if info == nil || info.NumPending == 0 {
+	if !stay && (info == nil || info.NumPending == 0) {
 		return nil
 	}
-	it, err := con.Messages()
+	it, err := con.Messages(jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(5*time.Second))
 	if err != nil {
 		return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
 	}
@@ -129,7 +154,7 @@ func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) erro
 		if key, err := t.key(m.Subject()); err == nil {
 			f(row{key: key, mark: m.Headers().Get(markHeader), rev: meta.Sequence.Stream, at: meta.Timestamp})
 		}
-		if meta.NumPending == 0 {
+		if meta.NumPending == 0 && !stay {
 			return nil
 		}
 	}

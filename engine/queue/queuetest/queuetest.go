@@ -49,6 +49,10 @@ func Run(t *testing.T, open Open) {
 		{"state: time to live", testStateTTL},
 		{"state: concurrent updates", testStateConcurrent},
 		{"state: keys", testStateKeys},
+		{"timers: handed over at their time", testTimers},
+		{"timers: changed and cancelled", testTimersChange},
+		{"timers: handed over again", testTimersAgain},
+		{"timers: kept", testTimersKept},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
