@@ -65,7 +65,7 @@ on.webhook("POST /hook", lambda e: http_reply(201, body = "made", headers = {"X-
 	for i, c := range []struct{ command, want string }{
 		{"/x", `{"text":"hello U1"}`},
 		{"/none", ""},
-		{"/args", "/args <app>"},
+		{"/args", "/args &lt;app&gt;"},
 		{"/unknown", "No rule answers /unknown"},
 	} {
 		began := time.Now()

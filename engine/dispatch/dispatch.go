@@ -81,6 +81,9 @@ type Options struct {
 	// that go by them, and reports whether they are; without wait it only
 	// looks. May be nil.
 	Names func(ctx context.Context, e *event.Event, wait bool) bool
+	// Advise says what to tell whoever gives a slash command that no rule
+	// answers, as Slack's markup; "" for no advice. It must not wait. May be nil.
+	Advise func(set *rules.Set, e *event.Event) string
 	// Complete fills in what only the server knows of an event (the bot's
 	// user id, the bot's name) before it is stored. May be nil.
 	Complete func(*event.Event)

@@ -51,19 +51,21 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 		counted = true
 	}
 	set := d.Rules.Current()
-	if d.Names == nil || !(set.NeedsChannelNames() || set.NeedsUserNames() || set.NeedsTextNames()) {
+	named := d.Names != nil && (set.NeedsChannelNames() || set.NeedsUserNames() || set.NeedsTextNames())
+	if !named && !set.HasGuards() {
 		d.fresh(del, e, counted)
 		return
 	}
+	names := func(wait bool) bool { return !named || d.Names(d.runCtx, e, wait) }
 	d.lookups.do(e.Conversation(), d.running.Go,
-		func() bool { return d.Names(d.runCtx, e, false) },
-		func() { d.Names(d.runCtx, e, true) },
+		func() bool { return names(false) && d.unguarded(set, e) },
+		func() { names(true) },
 		func() {
 			// Without the names that an ended context cut off, rules would not
 			// match that should: the event goes on at the next start.
 			if d.runCtx.Err() == nil {
 				defer d.recovered(del)
-				d.fresh(del, e, counted)
+				d.guarded(del, e, counted)
 			}
 		})
 }
@@ -85,7 +87,7 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		d.overran(e, overruns)
 	}
 	if len(matches) == 0 {
-		d.tell(e, unmatched(e))
+		d.tell(e, d.unmatched(set, e))
 		del.Settle()
 		return
 	}
@@ -93,7 +95,7 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 	act.counted = counted
 	usage := d.plan(act, matches)
 	if usage != "" {
-		d.tell(e, jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", usage)))
+		d.tell(e, usageAnswer(usage))
 	}
 	if len(act.runs) == 0 {
 		if usage == "" {
@@ -103,7 +105,7 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		return
 	}
 	if usage == "" && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
-		d.tell(e, unmatched(e)) // what runs only looks on: nobody need wait for it
+		d.tell(e, d.unmatched(set, e)) // what runs only looks on: nobody need wait for it
 	}
 	act.start()
 }
@@ -115,12 +117,12 @@ func (d *Dispatcher) plan(act *activity, matches []rules.Match) (usage string) {
 	e, kept := act.e, matches[:0]
 	ids := make([]string, 0, len(matches))
 	for _, m := range matches {
-		if m.Usage != "" {
+		if m.Usage != "" && e.Kind == event.Command {
 			usage = m.Usage
 			continue
 		}
 		id := runID(act.key, m.Rule.ID)
-		if m.Rule.Cooldown > 0 && !d.cooldowns.pass(cooldownKey(m.Rule.ID, e), id, m.Rule.Cooldown, d.Now()) {
+		if m.Rule.Cooldown > 0 && m.Usage == "" && !d.cooldowns.pass(cooldownKey(m.Rule.ID, e), id, m.Rule.Cooldown, d.Now()) {
 			continue
 		}
 		kept, ids = append(kept, m), append(ids, id)
@@ -153,11 +155,15 @@ func (d *Dispatcher) describe(id string, matches []rules.Match) openRun {
 	if r.Timeout > 0 {
 		limit = r.Timeout
 	}
-	return openRun{
+	open := openRun{
 		ID: id, Rule: r.ID, Script: r.Script, Digest: r.Digest, Func: r.Func, When: r.When,
 		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, After: after, Match: m.Groups,
 		cooldown: r.Cooldown > 0,
 	}
+	if m.Usage != "" {
+		open.toUsage(m.Usage)
+	}
+	return open
 }
 
 // An event that was cut off suspectAfter times and got no further is suspected
@@ -200,14 +206,6 @@ func (d *Dispatcher) bury(del queue.Delivery, reason string) {
 	}
 	d.Metrics.Runs.WithLabelValues("", string(Dead)).Inc()
 	d.Logger.Error("event is dead", "event_id", del.ID(), "reason", reason)
-}
-
-// unmatched is the answer to an event that no rule wanted.
-func unmatched(e *event.Event) *event.Answer {
-	if e.Kind == event.Command {
-		return jsonAnswer(runtime.NewDict("response_type", "ephemeral", "text", "No rule answers "+e.Command+"."))
-	}
-	return emptyAnswer(e)
 }
 
 // tell answers an event for which nothing runs.

@@ -51,6 +51,10 @@ type run struct {
 	passes   int
 	steps    uint64
 	trace    RunTrace
+	// notice is set while the server speaks for itself, answering while the
+	// hooks are asked about an answer, of which said is the result.
+	notice, answering bool
+	said              *said
 }
 
 // errAbandoned ends a run without an outcome: the event stays in the store.
@@ -78,7 +82,7 @@ func (r *run) start() {
 		body := r.a.del.Body()
 		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 {
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.Func != usageFunc {
 		// Off is asked after Line: a rule that is switched off between the two
 		// ends the line.
 		line := r.line()
@@ -105,6 +109,7 @@ func (r *run) work() {
 	}
 	end := ended{Outcome: Done, Error: fail}
 	off, isOff := value.(offValue)
+	usage, isUsage := value.(usageValue)
 	r.guard(&end.Error, func() {
 		switch {
 		case fail != nil && r.aborted(fail):
@@ -117,6 +122,11 @@ func (r *run) work() {
 		case value == skippedValue{}:
 			end.Outcome = skipped
 			r.answerEmpty()
+		case isUsage:
+			r.tellUsage(r.d.runCtx, usage.text)
+		case value == refusedValue{}:
+			end.Outcome, end.Why = Cancelled, r.Verdict.Why
+			r.tellRefused(r.d.runCtx)
 		default:
 			r.answer(r.d.runCtx, value)
 		}
@@ -141,6 +151,9 @@ func (r *run) work() {
 // outcome is what the handler returned, or why it failed. An error means that
 // the run cannot go on in this process.
 func (r *run) outcome() (value runtime.Value, fail *runtime.Error, err error) {
+	if v := r.Verdict; v != nil {
+		return refusedValue{}, v.Err, nil
+	}
 	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, r.Limit, errRunLimit)
 	defer cancel()
 	r.guard(&fail, func() { value, fail, err = r.turn(ctx) })
@@ -206,6 +219,9 @@ func (r *run) passesUntilDone(ctx context.Context) (runtime.Value, *runtime.Erro
 	// Who has a place in line has to ask for it: the pool keeps it for him.
 	if s, off := r.off(); off && r.wait == nil {
 		return offValue{s.Why}, nil, nil
+	}
+	if text, ok := r.usage(); ok {
+		return usageValue{text}, nil, nil
 	}
 	if !r.acquired {
 		if err := r.d.restore(ctx, r.Digest); err != nil {
@@ -334,6 +350,11 @@ func (r *run) log(l runtime.LogLine) {
 func (r *run) report(end ended) {
 	m := r.d.Metrics
 	switch {
+	case end.Outcome == Cancelled:
+		m.Runs.WithLabelValues(r.Rule, string(Cancelled)).Inc()
+		r.traceEnd(end)
+		r.d.Logger.Info("refused", "event_id", r.e.ID, "event_type", r.e.Type, "team", r.e.Team, "rule", r.Rule, "run", r.ID, "why", end.Why)
+		return
 	case end.Why != "":
 		m.Runs.WithLabelValues(r.Rule, string(skipped)).Inc()
 		r.traceEnd(end)

@@ -30,6 +30,7 @@ const (
 	otherChannel
 	otherUser
 	otherID
+	otherWords
 	otherBlock
 	otherMethod
 	notFound
@@ -186,6 +187,10 @@ func (r *Rule) checkText(s *subject, h *hit) reason {
 	}
 	text := s.text(r.Kind)
 	loc, why := r.find(s, text)
+	if why == matched && len(r.Words) > 0 {
+		r.arguments(text[loc[1]:], h)
+		return matched
+	}
 	if why == matched && !r.Absent {
 		h.groups = groups(text, loc, r.names)
 	}
@@ -277,21 +282,6 @@ func (r *Rule) inBlock(s *subject, block string) reason {
 	return matched
 }
 
-func (r *Rule) checkCommand(e *event.Event, h *hit) reason {
-	if e.Command != r.Pattern {
-		return otherID
-	}
-	if r.Args != nil {
-		args, problem := r.Args.Parse(e.Text)
-		if problem != "" {
-			h.usage = problem + "\nUsage: " + r.Pattern + " " + r.Args.String()
-			return matched
-		}
-		h.groups = &event.Match{Args: args}
-	}
-	return matched
-}
-
 func (r *Rule) checkRoute(e *event.Event, h *hit) reason {
 	if e.Request == nil {
 		return otherID
@@ -303,7 +293,7 @@ func (r *Rule) checkRoute(e *event.Event, h *hit) reason {
 	if !slices.Contains(r.Hook.Methods, e.Request.Method) {
 		return otherMethod
 	}
-	h.groups = &event.Match{Args: params}
+	h.groups = &event.Match{Args: params, FormParam: r.Hook.FormParam}
 	return matched
 }
 

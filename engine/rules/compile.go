@@ -25,8 +25,8 @@ type declaration struct {
 // declarations by the name of the built-in; the standard library declares the
 // same names and parameters.
 var declarations = map[string]declaration{
-	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text, own: []string{"match"}},
-	"on.mention":     {kind: event.Mention, arg: "regex", read: (*compiler).text},
+	"on.message":     {kind: event.Message, arg: "regex", read: (*compiler).text, own: []string{"match", "args"}},
+	"on.mention":     {kind: event.Mention, arg: "regex", read: (*compiler).text, own: []string{"match", "args"}},
 	"on.command":     {kind: event.Command, arg: "command", read: (*compiler).command, answers: true, own: []string{"args", "answers"}},
 	"on.action":      {kind: event.Action, arg: "id", read: (*compiler).action, answers: true, own: []string{"block", "answers"}},
 	"on.view":        {kind: event.Submit, arg: "callback_id", read: (*compiler).id, answers: true, own: []string{"answers"}},
@@ -38,9 +38,9 @@ var declarations = map[string]declaration{
 	"on.event":       {kind: event.Other, arg: "type", read: (*compiler).eventType},
 	"on.webhook": {
 		kind: event.Webhook, arg: "route", read: (*compiler).webhook, answers: true,
-		own: []string{"form_param", "raw", "secret", "signature", "open"},
+		own: hookOptions,
 	},
-	"on.schedule": {kind: event.Schedule, arg: "schedule", read: (*compiler).schedule, own: []string{"tz"}},
+	"on.schedule": {kind: event.Schedule, arg: "schedule", read: (*compiler).schedule, own: []string{"tz", "jitter", "overlap", "catch_up"}},
 	"on.error":    {kind: Failure},
 	"on.guard": {
 		kind: Guard, own: []string{"kinds"},
@@ -119,6 +119,9 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 		Script: c.bundle.Main, Digest: c.bundle.Digest, Kind: decl.kind, Pos: reg.Pos,
 		Answers: decl.answers, Func: -1, When: -1,
 	}
+	if decl.kind == event.Webhook {
+		c.args = handlerAlone(c.args)
+	}
 	c.known(decl)
 	if decl.answers && slices.Contains(decl.own, "answers") {
 		r.Answers = c.flag("answers", true)
@@ -133,6 +136,8 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 		r.any = true
 		c.kinds(r)
 	case !given && c.perhaps(decl.arg):
+	case !given && decl.kind == event.Webhook:
+		c.defaultRoute(r)
 	case !given && !isText(decl.kind):
 		c.fail("", "", "%s: missing argument %s", reg.Name, decl.arg)
 	default:
@@ -206,8 +211,13 @@ func (c *compiler) duplicateNames(rules []*Rule) {
 	}
 }
 
-// text reads the regex of a message or mention rule. Without one it sees all.
+// text reads the regex of a message or mention rule, or with args the words of
+// a command. Without either it sees all.
 func (c *compiler) text(r *Rule, v runtime.Value) {
+	if a, given := c.args.Get("args"); given && a != nil {
+		c.words(r, v)
+		return
+	}
 	if v == nil || v == "" {
 		r.any = true
 		return
@@ -288,27 +298,6 @@ func (c *compiler) emoji(r *Rule, v runtime.Value) {
 	}
 }
 
-func (c *compiler) command(r *Rule, v runtime.Value) {
-	p, ok := c.pattern(v)
-	if !ok {
-		return
-	}
-	r.Pattern = p
-	switch {
-	case !strings.HasPrefix(p, "/"):
-		c.fail("command", "write \"/"+p+"\"", "%s: a command begins with a slash", c.reg.Name)
-	case len(p) < 2 || len(p) > 32 || strings.ContainsAny(p, " \t\n") || strings.ToLower(p) != p:
-		c.fail("command", "", "%s: %q is no command: at most 32 characters, lower case, no spaces", c.reg.Name, p)
-	}
-	if text := c.str("args"); text != "" {
-		g, err := ParseGrammar(text)
-		if err != nil {
-			c.fail("args", "for example \"<app> [env=staging|prod] [--dry-run]\"", "%s: bad args: %v", c.reg.Name, err)
-		}
-		r.Args = g
-	}
-}
-
 // eventType reads Slack's type of an event, "type.subtype", or "*".
 func (c *compiler) eventType(r *Rule, v runtime.Value) {
 	p, ok := c.pattern(v)
@@ -324,34 +313,6 @@ func (c *compiler) eventType(r *Rule, v runtime.Value) {
 	case strings.HasPrefix(p, "message."):
 		r.subtype = p[len("message."):]
 	}
-}
-
-func (c *compiler) schedule(r *Rule, v runtime.Value) {
-	p, ok := c.pattern(v)
-	if !ok {
-		return
-	}
-	r.Pattern = p
-	if len(strings.Fields(p)) == 7 {
-		c.sum.years++
-		c.bound(c.sum.years, MaxYears, "schedule", "the schedules of the script with a year", "rules")
-	}
-	if c.sum.never == maxNever { // there are errors enough
-		return
-	}
-	s, err := ParseSchedule(p, c.str("tz"))
-	if err != nil {
-		if errors.Is(err, errNever) {
-			c.sum.never++
-		}
-		if errors.Is(err, errZone) {
-			c.fail("tz", "write an IANA name such as \"Europe/Berlin\"", "%s: %v", c.reg.Name, err)
-			return
-		}
-		c.fail("schedule", "write \"every 10m\", or a cron such as \"0 9 * * mon-fri\" (with seconds: six fields)", "%s: %v", c.reg.Name, err)
-		return
-	}
-	r.Schedule = s
 }
 
 func declarationNames() []string {

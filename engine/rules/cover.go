@@ -18,8 +18,9 @@ const maxStops = 1000
 func Unreachable(rules []*Rule) []Finding {
 	ordered, lits := slices.Clone(rules), lits{}
 	slices.SortFunc(ordered, before)
+	out := doubled(ordered, lits)
 	stops := map[event.Kind][]*Rule{}
-	var out []Finding
+	
 	for _, r := range ordered {
 		if !r.Enabled || r.aside() || r.Kind == event.Schedule || r.Kind == event.Other && r.any {
 			continue
@@ -50,6 +51,10 @@ func (r *Rule) covers(o *Rule, of lits) bool {
 		return false
 	case r.any:
 		return true
+	case isText(r.Kind) && (len(r.Words) > 0) != (len(o.Words) > 0):
+		return false
+	case isText(r.Kind) && len(r.Words) > 0:
+		return strings.EqualFold(r.Pattern, o.Pattern)
 	case r.Answers || r.Absent || o.Absent || o.any:
 		// Of two that answer the same thing one is an error already.
 		return false

@@ -55,6 +55,9 @@ func (s *Set) ExplainWithin(e *event.Event, off func(*Rule) bool) []Verdict {
 		case h.stopped:
 			v.Why = fmt.Sprintf("stopped by %s at %s", h.by, h.by.Pos)
 			continue
+		case h.by != nil && isText(h.rule.Kind) && len(h.rule.Words) > 0:
+			v.Why = h.outdone()
+			continue
 		case h.by != nil && h.rule.Match != "":
 			v.Why = fmt.Sprintf("%s at %s has matched", h.by, h.by.Pos)
 			continue
@@ -116,11 +119,16 @@ func (w reason) words(r *Rule, s *subject) string {
 		return fmt.Sprintf("user %q is not among %s", e.User, listing(r.Users))
 	case otherID:
 		return fmt.Sprintf("%s is not %q", idWords(r.Kind, e), r.Pattern)
+	case otherWords:
+		return fmt.Sprintf("%q does not begin with %q", clip(e.Text), strings.Join(r.Words[1:], " "))
 	case otherBlock:
 		return fmt.Sprintf("the action is in another block than %q", r.Block)
 	case otherMethod:
 		return fmt.Sprintf("the method is %s, not %s", e.Request.Method, strings.Join(r.Hook.Methods, " or "))
 	case notFound:
+		if len(r.Words) > 0 {
+			return fmt.Sprintf("%q does not begin with the command %q", clip(s.text(r.Kind)), r.Pattern)
+		}
 		return fmt.Sprintf("the regex %q is not found in %q", r.Pattern, clip(r.tried(s)))
 	case notBegun:
 		return fmt.Sprintf("%q does not begin with %q", clip(s.read().command), r.Pattern)

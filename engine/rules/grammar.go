@@ -10,7 +10,7 @@ import (
 
 // Grammar is the declared shape of a command's arguments:
 //
-//	create <name> <count:int> [env=staging|prod] [for:duration=1h] [--dry-run] [--tag=<text>...] [note...]
+//	create <name> <count:int> [env=staging|prod] [for:duration=1h] [--dry-run] [--to:user] [--tag=<text>...] [note...]
 //
 // A bare word must be typed as it is. <x> must be given, [x] may be, and may
 // also be written x=value. x:int, float, bool, duration, user and channel are
@@ -49,6 +49,10 @@ var argTypes = []struct{ name, words string }{
 	{"channel", "a channel, such as #general"},
 }
 
+// placeholders are the types that stand for a value in --n=<int> too; <user> and
+// others say what is meant, and --owner:user is what must be a person.
+var placeholders = []string{"int", "float", "duration"}
+
 func typeWords(typ string) string {
 	for _, t := range argTypes {
 		if t.name == typ {
@@ -58,7 +62,7 @@ func typeWords(typ string) string {
 	return ""
 }
 
-func typeNames() []string {
+func argTypeNames() []string {
 	names := make([]string, len(argTypes))
 	for i, t := range argTypes {
 		names[i] = t.name
@@ -123,7 +127,7 @@ func parseWord(part string) (word, error) {
 	if n, t, ok := strings.Cut(name, ":"); ok {
 		name, w.typ = n, t
 		if typeWords(t) == "" {
-			return w, fmt.Errorf("unknown type %q in %s: %s", t, part, strings.Join(typeNames(), ", "))
+			return w, fmt.Errorf("unknown type %q in %s: %s", t, part, strings.Join(argTypeNames(), ", "))
 		}
 	}
 	w.isFlag = w.option && !has && w.typ == ""
@@ -151,8 +155,8 @@ func parseWord(part string) (word, error) {
 // values reads what is behind the = of an argument: choices, a default, or the
 // placeholder of an option's value.
 func (w *word) values(part, value string) error {
-	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") { // --owner=<user>, --n=<int>
-		if t := value[1 : len(value)-1]; w.typ == "" && typeWords(t) != "" {
+	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") { // --owner=<somebody>, --n=<int>
+		if t := value[1 : len(value)-1]; w.typ == "" && slices.Contains(placeholders, t) {
 			w.typ = t
 		}
 		return nil

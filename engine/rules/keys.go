@@ -50,6 +50,8 @@ func (r *Rule) keySets() []keySet {
 		}
 	case r.subtype != "":
 		sets = append(sets, keySet{{byID, "message"}, {byID, r.Pattern}})
+	case r.Kind == event.Command && len(r.Words) > 0:
+		sets = append(sets, keySet{{byID, r.Words[0]}})
 	default:
 		sets = append(sets, keySet{{byID, r.Pattern}})
 	}

@@ -37,8 +37,9 @@ type scratch struct {
 // Match appends the rules that an event is for to dst, in the order in which
 // they run: priority, file, line. A rule with stop ends the list, rules of
 // on.event("*") excepted. Of the rules that could answer the event only the
-// preferred one is there: priority, then exact ids before patterns, then the
-// order.
+// preferred one is there: the longest of a command and its subcommands, then
+// priority, then exact ids before patterns, then the order. Of the commands in
+// a message likewise.
 //
 // A message that Slack reports twice, as message and as app_mention, matches
 // on.mention rules both times; event.RunKey is the same, and the dispatcher
@@ -112,11 +113,12 @@ func (s *Set) collect(sc *scratch) {
 	e := sc.subject.e
 	switch {
 	case e.Kind == event.Webhook && e.Request != nil:
-		s.routes.candidates(e.Request.Path, func(r *Rule) {
+		rest, more := cutPath(e.Request.Path)
+		for _, r := range s.routes.find(rest, more, nil) {
 			if n, ok := slices.BinarySearchFunc(s.rules, r, before); ok {
 				sc.add([]int32{int32(n)})
 			}
-		})
+		}
 	case e.Kind == event.Message && sc.subject.addressed:
 		s.lookUp(event.Mention, s.kinds[event.Mention], sc)
 	case e.Kind == event.Mention && s.needs.text:
@@ -170,6 +172,7 @@ func (s *Set) lookUp(kind event.Kind, x *index, sc *scratch) {
 // answers, and stop ends the list.
 func resolve(hits []hit) {
 	resolveMatch(hits)
+	resolveCommands(hits)
 	var one *hit
 	var elements uint64
 	for i := range hits {
@@ -243,6 +246,9 @@ func resolveElements(hits []hit) {
 
 // preferred reports whether a answers rather than b.
 func preferred(a, b *Rule) bool {
+	if len(a.Words) != len(b.Words) { // the longer of two commands
+		return len(a.Words) > len(b.Words)
+	}
 	if a.Priority != b.Priority {
 		return a.Priority > b.Priority
 	}

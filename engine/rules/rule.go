@@ -52,8 +52,10 @@ type Rule struct {
 	Kinds []event.Kind
 	// Own makes a rule of on.outgoing see the messages of its own script alone.
 	Own bool
-	// Args is the grammar of a command's arguments, or nil.
-	Args *Grammar
+	// Words are those of a command: with its slash and its subcommand, or what
+	// a message begins with. Args is the grammar of its arguments, or nil.
+	Words []string
+	Args  *Grammar
 	// Hook is set for webhooks, Schedule for schedules.
 	Hook     *Hook
 	Schedule *Schedule
@@ -192,6 +194,8 @@ func before(a, b *Rule) int {
 		return a.Pos.Line - b.Pos.Line
 	case a.Pos.Col != b.Pos.Col:
 		return a.Pos.Col - b.Pos.Col
+	case a.Script != b.Script:
+		return strings.Compare(a.Script, b.Script)
 	}
 	return strings.Compare(a.ID, b.ID)
 }

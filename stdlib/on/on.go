@@ -76,6 +76,15 @@ func options(kind string) []runtime.Param {
 const bounds = "The first 8 KB of the text are looked at, with a pattern of more than 128 instructions (about as many characters) less, down to 2 KB at the most allowed, about 490. " +
 	"A pattern that takes more than 10 ms of the processor on a message, or a script whose patterns take more than 25 ms together, goes beyond the limit `match`: the third time these rules are switched off."
 
+const argsDoc = "Grammar of the arguments, such as `<app> [env=staging|prod] [--dry-run]`; they are in `e.args`, and a line that does not fit is answered with the usage. " +
+	"`<x>` must be given, `[x]` may be; `x:int`, `float`, `bool`, `duration` (in seconds), `user` and `channel` (their ids) are converted; `x=a|b` allows these words, the first is used if none is given, `[x=a]` is a default; " +
+	"`x...` takes the rest of the line; `--x` is true or false, `--x=<text>` has a value, `--x=<text>...` a list of them. Quotation marks keep words together, and `--` ends the options."
+
+// arguments declares args for rules of messages.
+func arguments(more string) runtime.Param {
+	return declare.Key("args", runtime.TString, nil, "Makes the rule a command: the regex is then the words that the message begins with, in any case, and "+more+". "+argsDoc)
+}
+
 func messages() []*runtime.Builtin {
 	const pattern = runtime.TString | runtime.TRegexp
 	return []*runtime.Builtin{
@@ -84,7 +93,7 @@ func messages() []*runtime.Builtin {
 				"The groups of the expression are in `e.match`. A returned text is posted to the conversation.",
 			[]runtime.Param{
 				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text; `(?i)` ignores case. "+bounds),
-				handler("Called with the event."),
+				handler("Called with the event."), arguments("with `!deploy` for the regex a message that begins with it is the command"),
 			},
 			runtime.Example{
 				Star: "def greet(e):\n    return \"hello <@%s>\" % e.user\non.message(\"(?i)^hello\", greet, channels=[\"#general\"])",
@@ -98,7 +107,11 @@ func messages() []*runtime.Builtin {
 			"The mention is cut off before the expression is tried.",
 			[]runtime.Param{
 				declare.Arg("regex", pattern, "RE2 expression, found anywhere in the text after the mention. "+bounds),
-				handler("Called with the event."),
+				handler("Called with the event."), arguments("of `deploy` and `deploy status` the longer one is meant"),
+			},
+			runtime.Example{
+				Star: "on.mention(\"deploy\", lambda e: \"deploying \" + e.args.app, args=\"<app> [env=staging|prod] [--dry-run]\")",
+				Lua:  "on.mention(\"deploy\", function(e) return \"deploying \" .. e.args.app end, {args = \"<app> [env=staging|prod] [--dry-run]\"})",
 			},
 			runtime.Example{
 				Star: "def deploy(e):\n    return \"deploying \" + e.match[\"app\"]\non.mention(\"^deploy (?P<app>[a-z]+)$\", deploy)",
@@ -113,8 +126,8 @@ func interactions() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		rule("command", "Answer a slash command.", "What the function returns is shown to the user: text, or a dict with `text`, `blocks` and `response_type`.",
 			[]runtime.Param{
-				declare.Arg("command", runtime.TString, "The command with its slash."), fn,
-				declare.Key("args", runtime.TString, nil, "Grammar of the arguments, such as `<app> [env=staging|prod] [--dry-run]`; they are in `e.args`, and a line that does not fit is answered with the usage."),
+				declare.Arg("command", runtime.TString, "The command with its slash; `/deploy status` is the subcommand of it. The longest that fits is meant."), fn,
+				declare.Key("args", runtime.TString, nil, argsDoc),
 			},
 			runtime.Example{
 				Star: "def deploy(e):\n    return \"deploying \" + e.args.app\non.command(\"/deploy\", deploy, args=\"<app> [env=staging|prod]\")",
@@ -197,10 +210,14 @@ func others() []*runtime.Builtin {
 				Star: "def pushed(e):\n    post(\"#code\", \"push to \" + e.params.repo)\non.webhook(\"POST /hooks/gh/{repo}\", pushed, secret=secret(\"GH\"), signature=\"github\")",
 				Lua:  "on.webhook(\"POST /hooks/gh/{repo}\", function(e) post(\"#code\", \"push to \" .. e.params.repo) end, {secret = secret(\"GH\"), signature = \"github\"})",
 			}),
-		rule("schedule", "Run a function at set times.", "`e.scheduled_at` is the time that was due.",
+		rule("schedule", "Run a function at set times.",
+			"`e.scheduled_at` is the time that was due. Several processes on one store fire once. A time of day that the clock jumps over is due at that moment, one that it shows twice the first time; a line for every hour goes by elapsed time.",
 			[]runtime.Param{
-				declare.Arg("schedule", runtime.TString, "A cron line of five fields, or `every 10m`."), fn,
-				declare.Key("tz", runtime.TString, "UTC", "Time zone of the cron line, such as `Europe/Berlin`."),
+				declare.Arg("schedule", runtime.TString, "A cron line of five fields, or six with seconds first; `@daily` and its like; `every 10m`; `at 2026-12-24T18:00`, once."), fn,
+				declare.Key("tz", runtime.TString, "UTC", "Time zone of the cron line or moment, such as `Europe/Berlin`."),
+				declare.Key("jitter", runtime.TDuration, nil, "Begin up to so much later, for one rule and time always by the same."),
+				declare.Key("overlap", runtime.TString, "skip", "`skip`: no firing while the run of the one before goes on or waits. `allow`: side by side."),
+				declare.Key("catch_up", runtime.TString, "last", "Of the times missed while no server ran, at most a week back, fire: `last` the newest, `all` up to 100, one after another, `none` no more than a minute late."),
 			},
 			runtime.Example{
 				Star: "on.schedule(\"0 9 * * MON-FRI\", lambda e: post(\"#team\", \"Stand-up!\"), tz=\"Europe/Berlin\")",
