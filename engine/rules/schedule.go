@@ -2,94 +2,66 @@ package rules
 
 import (
 	"errors"
-	"fmt"
 	"strings"
-	"sync/atomic"
-	"time"
 
-	"github.com/adhocore/gronx"
-
+	"github.com/starling-rules/starling/engine/schedule"
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Schedule says when a schedule rule is due: at the times of a cron line in a
-// time zone, or at multiples of an interval. It is safe for concurrent use.
-type Schedule struct {
-	spec  string
-	every time.Duration // 0: cron
-	cron  string
-	zone  *time.Location
-	// last is what Next found last: of a cron that never comes again, it would
-	// look for 100 ms each time.
-	last atomic.Pointer[found]
+// Schedule says when a schedule rule is due.
+type Schedule = schedule.Schedule
+
+// ParseSchedule reads a schedule in a time zone, "" for UTC.
+func ParseSchedule(spec, tz string) (*Schedule, error) {
+	return parseSchedule(spec, schedule.Options{Zone: tz})
 }
 
-// found says that next is the first due time after every time from from on and
-// before next; zero: there is none.
-type found struct{ from, next time.Time }
-
-// errZone marks an unknown time zone.
-var errZone = errors.New("unknown time zone")
-
-// errNever marks a cron line that is never due, which takes long to find out.
-var errNever = errors.New("it never comes")
-
-// ParseSchedule reads "every 10m", or a cron line of five fields, six with
-// seconds first, or a tag such as @daily. tz is an IANA name; "" is UTC.
-func ParseSchedule(spec, tz string) (*Schedule, error) {
+func parseSchedule(spec string, o schedule.Options) (*Schedule, error) {
 	if err := atMost("the schedule", spec, MaxCron); err != nil {
 		return nil, err
 	}
-	s := &Schedule{spec: spec, zone: time.UTC}
-	if tz != "" {
-		zone, err := time.LoadLocation(tz)
-		if err != nil || tz == "Local" {
-			return nil, fmt.Errorf("%w %q", errZone, tz)
-		}
-		s.zone = zone
-	}
-	if rest, ok := strings.CutPrefix(strings.TrimSpace(spec), "every "); ok {
-		d, err := runtime.ParseDuration(strings.TrimSpace(rest))
-		if err != nil {
-			return nil, fmt.Errorf("bad schedule: %w", err)
-		}
-		if d < time.Second || d != d.Truncate(time.Second) {
-			return nil, fmt.Errorf("bad schedule %q: whole seconds, at least one", spec)
-		}
-		s.every = d
-		return s, nil
-	}
-	s.cron = strings.TrimSpace(spec)
-	if n := len(strings.Fields(s.cron)); !strings.HasPrefix(s.cron, "@") && (n < 5 || n > 7) {
-		return nil, fmt.Errorf("bad cron %q: %d fields, want 5", spec, n)
-	}
-	if !gronx.IsValid(s.cron) {
-		return nil, fmt.Errorf("bad cron %q", spec)
-	}
-	// A fixed reference time: the check must not depend on today.
-	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return nil, fmt.Errorf("bad cron %q: %w", spec, errNever)
-	}
-	return s, nil
+	return schedule.Parse(spec, o)
 }
 
-// Next returns the first due time after t, or the zero time if there is none.
-// Intervals count from the epoch, so that every process and every start agrees.
-func (s *Schedule) Next(t time.Time) time.Time {
-	if s.every > 0 {
-		sec := int64(s.every / time.Second)
-		return time.Unix((t.Unix()/sec+1)*sec, 0).In(s.zone)
+func (c *compiler) schedule(r *Rule, v runtime.Value) {
+	p, ok := c.pattern(v)
+	if !ok {
+		return
 	}
-	if f := s.last.Load(); f != nil && !t.Before(f.from) && (f.next.IsZero() || t.Before(f.next)) {
-		return f.next
+	r.Pattern = p
+	if len(strings.Fields(p)) == 7 {
+		c.sum.years++
+		c.bound(c.sum.years, MaxYears, "schedule", "the schedules of the script with a year", "rules")
 	}
-	next, err := gronx.NextTickAfter(s.cron, t.In(s.zone), false)
-	if err != nil {
-		next = time.Time{}
+	if c.sum.never == maxNever { // there are errors enough
+		return
 	}
-	s.last.Store(&found{t, next})
-	return next
+	s, err := parseSchedule(p, schedule.Options{
+		Zone: c.str("tz"), Jitter: c.duration("jitter"),
+		Overlap: c.overlap(), CatchUp: schedule.CatchUp(c.str("catch_up")),
+	})
+	if err == nil {
+		r.Schedule = s
+		return
+	}
+	part, hint := "schedule", ""
+	if f, ok := errors.AsType[*schedule.Fault](err); ok {
+		part, hint = f.Part, f.Hint
+		if f.Never {
+			c.sum.never++
+		}
+	}
+	c.fail(part, hint, "%s: %v", c.reg.Name, err)
 }
 
-// String returns the schedule as written.
-func (s *Schedule) String() string { return s.spec }
+// overlap reads whether a firing may begin while the one before runs.
+func (c *compiler) overlap() bool {
+	switch text := c.str("overlap"); text {
+	case "", "skip":
+	case "allow":
+		return true
+	default:
+		c.fail("overlap", "write \"skip\" or \"allow\"", "%s: unknown overlap %q", c.reg.Name, text)
+	}
+	return false
+}
