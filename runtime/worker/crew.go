@@ -175,6 +175,41 @@ func (p *Pool) onStall() {
 	send(batches)
 }
 
+// watchLong sees to it that w, which begins a pass, gets long slices once the
+// pass is long, and the usual ones if the last was. p.mu is held.
+func (p *Pool) watchLong(w *worker) {
+	if w.long {
+		w.long = false
+		setSlice(w.cmd.Process.Pid, usualSlice)
+	}
+	if !p.longSet && !p.closed {
+		p.longSet = true
+		p.long.Reset(stallAfter)
+	}
+}
+
+// onLong gives long slices to workers whose pass is long.
+func (p *Pool) onLong() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.longSet = false
+	since, busyOnes := time.Now().Add(-stallAfter), false
+	for w := range p.all {
+		if w.state != busy || len(w.flights) == 0 || w.long {
+			continue
+		}
+		busyOnes = true
+		if _, began := w.current(); began.Before(since) {
+			w.long = true
+			setSlice(w.cmd.Process.Pid, longSlice)
+		}
+	}
+	if busyOnes && !p.closed {
+		p.longSet = true
+		p.long.Reset(stallAfter / 2)
+	}
+}
+
 // freeFollowers takes back what was written behind passes that take long. It
 // returns how many workers these hold: those that are given no processor do
 // not count, because another worker would be given none either.

@@ -110,6 +110,12 @@ const (
 	// slowNice is the priority of workers for slow scripts: beside others they
 	// get a tenth of a processor.
 	slowNice = 10
+	// usualSlice and longSlice are for how long workers want the processor at a
+	// time, the latter once a pass is longer than stallAfter: more than the few
+	// milliseconds of the server and everybody else, who come first then and
+	// are not held up by a worker that computes. The share of the worker is the same.
+	usualSlice = 5 * time.Millisecond
+	longSlice  = 50 * time.Millisecond
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is

@@ -38,6 +38,8 @@ type Pool struct {
 	extra    int // stand-ins wanted beyond opt.Workers
 
 	stall, shrink *time.Timer
+	long          *time.Timer // looks for long passes
+	longSet       bool
 	stallSet      bool
 	shrinkSet     bool
 
@@ -76,6 +78,7 @@ func New(o Options) (*Pool, error) {
 	}
 	p.stall = stopped(p.onStall)
 	p.shrink = stopped(p.onShrink)
+	p.long = stopped(p.onLong)
 	p.restart = stopped(p.onRestart)
 	p.mu.Lock()
 	p.starting++
@@ -271,6 +274,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		p.closed = true
 		p.stall.Stop()
 		p.shrink.Stop()
+		p.long.Stop()
 		p.restart.Stop()
 		p.failWaiting(runtime.ErrClosed)
 		p.checkDrained()

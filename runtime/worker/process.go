@@ -54,6 +54,7 @@ type worker struct {
 	cancelled uint64   // requests up to here were taken back, but for those in flights
 	headSince time.Time
 	headEnds  time.Time // when the current flight's time is up
+	long      bool      // it computes in long slices
 	patience  patience
 	timer     *time.Timer
 	ticking   bool      // the timer runs
@@ -123,8 +124,9 @@ func (w *worker) launch() error {
 	w.cmd = &exec.Cmd{
 		Path: opt.Command[0], Args: opt.Command,
 		// Without a traceback the line that tells memory from a crash is all
-		// there is. Two processors: one for the pass, one for the collector.
-		Env:         append([]string{"GOTRACEBACK=none", "GOMAXPROCS=2"}, opt.Env...),
+		// there is. One processor: what a script leaves to the collector costs
+		// that script's time, and nobody else a processor.
+		Env:         append([]string{"GOTRACEBACK=none", "GOMAXPROCS=1"}, opt.Env...),
 		Stderr:      &w.stderr,
 		ExtraFiles:  files,
 		SysProcAttr: attributes(opt.Namespaces),
@@ -190,6 +192,7 @@ func hear(typ byte, payload []byte) heard {
 
 // ready takes a worker among the spares, from where it is given a place.
 func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
+	setSlice(w.cmd.Process.Pid, usualSlice)
 	p.mu.Lock()
 	if w.end != endNone || typ != frameReady || len(payload) > 0 {
 		p.mu.Unlock()

@@ -37,7 +37,7 @@ func TestWorkerHasNothingOfTheServers(t *testing.T) {
 
 	p := newPool(t, worker.Options{Workers: 1, Env: []string{"EXTRA=1"}})
 	d := load(t, p, "x")
-	if env := run(t, p, d, "env").Return; env != "GOTRACEBACK=none\nGOMAXPROCS=2\nEXTRA=1" {
+	if env := run(t, p, d, "env").Return; env != "GOTRACEBACK=none\nGOMAXPROCS=1\nEXTRA=1" {
 		t.Errorf("environment: %q", env)
 	}
 	for line := range strings.Lines(run(t, p, d, "fds").Return.(string)) {

@@ -172,6 +172,7 @@ func (p *Pool) assign(c *crew, w *worker, t *task) batch {
 	}
 	w.patience.begin()
 	w.arm(time.Now())
+	p.watchLong(w)
 	return b
 }
 

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package worker
+
+import "time"
+
+// setSlice cannot be asked for here.
+func setSlice(int, time.Duration) {}
