@@ -247,7 +247,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
 		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, Lint: o.Lint,
-		Virtual: o.handlers.Scripts, Files: o.handlers.Files(),
+		Virtual: o.handlers.Scripts, Files: o.handlers.Files(), Made: o.handlers.Made,
 		// More than there are processors: a pool of processes is asked ahead,
 		// so that no worker waits for the next file.
 		Parallel: 32,

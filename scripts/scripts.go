@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the scripts by path, tests included.
 //
-//go:embed *.star omnibot/*.star omnibot/callbacks/*.star
+//go:embed *.star omnibot/*.star omnibot/*.lua omnibot/callbacks/*.star
 var FS embed.FS

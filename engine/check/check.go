@@ -112,11 +112,7 @@ func (c *Checker) handlers(dirs []string) func(func(string) bool) []rules.Virtua
 		return nil
 	}
 	return func(has func(string) bool) []rules.Virtual {
-		v, ok := omnibot.Script(c.o.Config, has, c.o.Scripts)
-		if !ok {
-			return nil
-		}
-		return []rules.Virtual{v}
+		return omnibot.Scripts(c.o.Config, has, c.o.Scripts)
 	}
 }
 

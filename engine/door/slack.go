@@ -63,6 +63,8 @@ func (l *live) slackHandlers(all Live) {
 	all["channel"] = Handler{Do: l.look(l.Slack.Channel), Read: true, Repeat: Always(Again)}
 	all["usergroup"] = Handler{Do: l.look(l.Slack.Usergroup), Read: true, Repeat: Always(Again)}
 	all["emoji"] = Handler{Do: l.look(l.Slack.Emoji), Read: true, Repeat: Always(Again)}
+	all["bot_info"] = Handler{Do: l.look(l.Slack.Bot), Read: true, Repeat: Always(Again)}
+	all["find_message"] = Handler{Do: l.findMessage, Read: true, Repeat: Always(Again)}
 }
 
 // behalf says for whom an effect calls Slack.
@@ -266,18 +268,26 @@ func (l *live) publishHome(ctx context.Context, r *Run, e runtime.Effect) (call,
 // look performs user and channel: Slack's object with .ok beside its fields.
 func (l *live) look(find func(context.Context, string, slackapi.CallOptions) (runtime.JSON, error)) func(context.Context, *Run, runtime.Effect) (runtime.Value, error) {
 	return func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
-		obj, err := find(ctx, e.Args.Text("id"), behalf(r.Event))
-		var refused *slackapi.Error
-		switch {
-		case errors.As(err, &refused):
-			return refused.Result().Body, nil
-		case err != nil:
-			return nil, err
-		}
-		rest := strings.TrimLeft(string(obj), " \t\r\n{")
-		if strings.HasPrefix(rest, "}") {
-			return runtime.JSON(`{"ok":true}`), nil
-		}
-		return runtime.JSON(`{"ok":true,` + rest), nil
+		return found(find(ctx, e.Args.Text("id"), behalf(r.Event)))
 	}
+}
+
+func (l *live) findMessage(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
+	return found(l.Slack.Message(ctx, e.Args.Text("channel"), e.Args.Text("ts"), behalf(r.Event)))
+}
+
+// found is the result of a look-up.
+func found(obj runtime.JSON, err error) (runtime.Value, error) {
+	var refused *slackapi.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused.Result().Body, nil
+	case err != nil:
+		return nil, err
+	}
+	rest := strings.TrimLeft(string(obj), " \t\r\n{")
+	if strings.HasPrefix(rest, "}") {
+		return runtime.JSON(`{"ok":true}`), nil
+	}
+	return runtime.JSON(`{"ok":true,` + rest), nil
 }

@@ -3,7 +3,16 @@
 // the other processes of a cluster.
 //
 //	Shelf   slackapi.Shelf on the state of the store
+//	Follow  what other processes of a cluster have found out of date
 //	Entry   one look-up, for `starling cache list`
+//
+// Slack tells one process of a cluster that a channel was renamed. That one
+// drops what it knows, in the store too, and says so under a key of the store
+// that the others look at:
+//
+//	event ─► Client.Observe ─► Shelf.Drop ─► store: look-ups, news
+//	                                                          │ Follow
+//	                          another process: Client.Forget ◄┘
 //
 // The package does not know what the values are.
 package lookup
@@ -36,9 +45,12 @@ const timeout = 2 * time.Second
 type Shelf struct {
 	state queue.State
 	log   *slog.Logger
-	drops sync.WaitGroup
-	mu    sync.Mutex
-	ended bool
+	// origin names this shelf in the news; shared: there are others to tell.
+	origin string
+	shared bool
+	drops  sync.WaitGroup
+	mu     sync.Mutex
+	ended  bool
 }
 
 var _ slackapi.Shelf = (*Shelf)(nil)
@@ -48,7 +60,7 @@ func New(state queue.State, log *slog.Logger) *Shelf {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Shelf{state: state, log: log}
+	return &Shelf{state: state, log: log, origin: newOrigin()}
 }
 
 func space(kind, team, id string) string {
@@ -113,6 +125,11 @@ func (s *Shelf) Drop(kind, team, id string) {
 		if _, err := s.drop(ctx, list, match); err != nil {
 			s.log.Debug("look-ups are not dropped from the store", "kind", kind, "err", err)
 		}
+		if s.shared {
+			if err := s.publish(ctx, item{Kind: kind, Team: team, ID: id}); err != nil {
+				s.log.Warn("other processes are not told that a look-up is out of date", "kind", kind, "err", err)
+			}
+		}
 	})
 }
 
@@ -173,12 +190,16 @@ func (s *Shelf) List(ctx context.Context, team string) ([]Entry, error) {
 }
 
 // Purge drops what the store keeps, of one team if that is not empty, and
-// returns how many look-ups that were.
+// returns how many look-ups that were. Processes that follow forget as much.
 func (s *Shelf) Purge(ctx context.Context, team string) (int, error) {
-	return s.drop(ctx, prefix, func(key string) bool {
+	n, err := s.drop(ctx, prefix, func(key string) bool {
 		e, ok := entry(key)
 		return ok && (team == "" || e.Team == team)
 	})
+	if err != nil {
+		return n, err
+	}
+	return n, s.publish(ctx, item{Team: team})
 }
 
 // Close waits for what Drop has begun; later drops do nothing.

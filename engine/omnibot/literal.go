@@ -1,6 +1,7 @@
 package omnibot
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,18 +76,67 @@ func quote(s string) string {
 	return b.String()
 }
 
-func list(texts []string) string {
-	parts := make([]string, len(texts))
-	for i, t := range texts {
-		parts[i] = quote(t)
-	}
-	return "[" + strings.Join(parts, ", ") + "]"
-}
-
 func texts(list []string) runtime.List {
 	out := make(runtime.List, len(list))
 	for i, s := range list {
 		out[i] = s
 	}
 	return out
+}
+
+// luaLiteral writes a value in Lua. A null in a dict is not there.
+func luaLiteral(v runtime.Value) string {
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case bool:
+		return strconv.FormatBool(v)
+	case string:
+		return luaQuote(v)
+	case config.SecretRef:
+		return "secret(" + luaQuote(string(v)) + ")"
+	case runtime.List:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = luaLiteral(e)
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case *runtime.Dict:
+		parts := make([]string, 0, v.Len())
+		for _, f := range v.Fields {
+			parts = append(parts, "["+luaQuote(f.Key)+"] = "+luaLiteral(f.Value))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return literal(v) // numbers
+}
+
+// luaQuote writes a text in Lua: on one line, byte by byte where it must be.
+func luaQuote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c >= 0x7f:
+			b.WriteString(`\` + strconv.Itoa(1000 + int(c))[1:])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// nullInList reports whether a list somewhere in a value holds null.
+func nullInList(v runtime.Value) bool {
+	switch v := v.(type) {
+	case runtime.List:
+		return slices.ContainsFunc(v, func(e runtime.Value) bool { return e == nil || nullInList(e) })
+	case *runtime.Dict:
+		return slices.ContainsFunc(v.Fields, func(f runtime.Field) bool { return nullInList(f.Value) })
+	}
+	return false
 }

@@ -1,15 +1,18 @@
 // Package omnibot makes rules of the handlers of an omnibot configuration.
 //
-//	Source   what a loader of rules asks for the script, at every load
-//	Script   the script that stands for the handlers of a configuration
+//	Source    what a loader of rules asks for the scripts, at every load
+//	Scripts   the scripts that stand for the handlers of a configuration
 //
-// The script registers a rule for each handler, by what the engine has for
+// A script registers a rule for each handler, by what the engine has for
 // every rule; its functions load the callbacks and hand them, with the event, to
-// the library script omnibot/handlers.star:
+// the library script omnibot/handlers:
 //
 //	handlers: ──► on.message("deploy", lambda e: message(e, …, [(callback, kwargs)]), match="command")
 //	                                        │
 //	              @starling//omnibot/handlers.star: container ─► callback ─► result ─► Slack
+//
+// Callbacks in Lua are in a second script, which is in Lua and goes by
+// omnibot/handlers.lua: the same for that language.
 //
 // What the script is made from is noted for each statement, so that errors
 // point into the configuration. The package knows no interpreter.
@@ -30,7 +33,7 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Source gives a loader the script of a configuration file, and takes up
+// Source gives a loader the scripts of a configuration file, and takes up
 // changes of the file. Safe for concurrent use.
 type Source struct {
 	file    string
@@ -38,18 +41,24 @@ type Source struct {
 	reload  func() (*config.Config, error)
 	changed func(*config.Config)
 
-	mu   sync.Mutex
-	cfg  *config.Config
-	errs runtime.Errors
-	size int64
-	time time.Time
+	mu sync.Mutex
+	// cfg is what was read last and is good, before what was in force before it.
+	cfg, before *config.Config
+	// fresh tells that cfg has not been handed to changed.
+	fresh bool
+	force bool
+	errs  runtime.Errors
+	made  []rules.Virtual
+	size  int64
+	time  time.Time
 }
 
 // NewSource makes a Source of a configuration that has been read. library holds
 // the library scripts. reload, if not nil, reads the configuration again when
-// its file has changed; changed is told of one that is good.
+// its file has changed; changed is told of one that is good, once its handlers
+// are in force.
 func NewSource(c *config.Config, library fs.FS, reload func() (*config.Config, error), changed func(*config.Config)) *Source {
-	s := &Source{file: c.File, library: library, reload: reload, changed: changed, cfg: c}
+	s := &Source{file: c.File, library: library, reload: reload, changed: changed, cfg: c, before: c}
 	s.modified()
 	return s
 }
@@ -62,12 +71,25 @@ func (s *Source) Files() []string {
 	return []string{s.file}
 }
 
-// Secret returns the value of a secret that the handlers hold.
+// Again makes the next Scripts read the configuration, changed or not: files
+// that it takes credentials from may be others.
+func (s *Source) Again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.force = true
+}
+
+// Secret returns the value of a secret that the handlers hold, those included
+// that are in force while newer ones are being taken up.
 func (s *Source) Secret(name string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.cfg.Handlers.Secrets[name]
-	return v, ok
+	for _, c := range []*config.Config{s.cfg, s.before} {
+		if v, ok := c.Handlers.Secrets[name]; ok {
+			return v, true
+		}
+	}
+	return "", false
 }
 
 // modified reports whether the file is another than the last time.
@@ -87,26 +109,50 @@ func (s *Source) modified() bool {
 func (s *Source) Scripts(has func(path string) bool) []rules.Virtual {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reload != nil && s.modified() {
+	if s.reload != nil && (s.modified() || s.force) {
+		s.force = false
 		c, err := s.reload()
-		s.errs = nil
-		if err != nil {
+		if s.errs = nil; err != nil {
 			s.errs = errorsOf(err)
 		} else {
-			s.cfg = c
-			if s.changed != nil {
-				s.changed(c)
-			}
+			s.cfg, s.fresh = c, true
 		}
 	}
 	if len(s.errs) > 0 {
-		return []rules.Virtual{{Path: Path(s.cfg), Language: language, Errors: s.errs}}
+		// What else there was is there still: it stays as it is (rules.Virtual.Of).
+		first := rules.Virtual{Path: Path(s.cfg), Of: Path(s.cfg), Language: starlark.name, Errors: s.errs}
+		return append([]rules.Virtual{first}, s.made[min(1, len(s.made)):]...)
 	}
-	v, ok := Script(s.cfg, has, s.library)
-	if !ok {
-		return nil
+	made := Scripts(s.cfg, has, s.library)
+	if len(made) == 1 && len(s.made) > 1 {
+		// A script that has gone is gone at once, whether or not the other is
+		// good: one that is empty goes along with it.
+		gone := s.made[1]
+		gone.Text, gone.Errors = []byte("return -- there are no callbacks in Lua any more\n"), nil
+		made = append(made, gone)
 	}
-	return []rules.Virtual{v}
+	s.made = made
+	return made
+}
+
+// Made implements rules.LoaderOptions.Made.
+func (s *Source) Made(good bool) {
+	s.mu.Lock()
+	c := s.cfg
+	tell := good && s.fresh
+	if tell {
+		s.fresh = false
+	}
+	s.mu.Unlock()
+	if !tell {
+		return
+	}
+	if s.changed != nil {
+		s.changed(c)
+	}
+	s.mu.Lock()
+	s.before = c
+	s.mu.Unlock()
 }
 
 func errorsOf(err error) runtime.Errors {
@@ -115,8 +161,6 @@ func errorsOf(err error) runtime.Errors {
 	}
 	return runtime.Errors{{Kind: runtime.LoadError, Msg: err.Error()}}
 }
-
-const language = "starlark"
 
 // Path is what the script of a configuration is called: the name of its file.
 func Path(c *config.Config) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
 	"github.com/starling-rules/starling/runtime/star"
 	"github.com/starling-rules/starling/scripts"
 	"github.com/starling-rules/starling/stdlib"
@@ -51,12 +52,16 @@ func loadIn(t *testing.T, dir, text string, files map[string]string) (*rules.Loa
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := runtime.NewLocal([]runtime.Language{s}, runtime.LocalOptions{})
+	luaLanguage, err := lua.New(runtime.Host{Library: lib, Input: event.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := runtime.NewLocal([]runtime.Language{s, luaLanguage}, runtime.LocalOptions{})
 	t.Cleanup(func() { _ = pool.Close(context.Background()) })
 	src := omnibot.NewSource(c, scripts.FS, read, nil)
 	l := rules.NewLoader(rules.LoaderOptions{
-		Dirs: []string{filepath.Join(dir, "rules")}, Pool: pool, Languages: map[string]string{".star": "starlark"}, Library: scripts.FS,
-		Virtual: src.Scripts, Files: src.Files(), Names: known{}, Poll: 20 * time.Millisecond,
+		Dirs: []string{filepath.Join(dir, "rules")}, Pool: pool, Languages: map[string]string{".star": "starlark", ".lua": "lua"}, Library: scripts.FS,
+		Virtual: src.Scripts, Files: src.Files(), Made: src.Made, Names: known{}, Poll: 20 * time.Millisecond,
 	})
 	set, rep, err := l.Load(t.Context())
 	if err != nil {
@@ -101,7 +106,7 @@ func message(text string) *event.Event {
 func names(set *rules.Set, e *event.Event) string {
 	var out []string
 	for _, m := range set.Match(e, nil) {
-		out = append(out, strings.TrimPrefix(m.Rule.ID, "omnibot.yaml:"))
+		out = append(out, strings.TrimPrefix(strings.TrimPrefix(m.Rule.ID, "omnibot.yaml"), ":"))
 	}
 	return strings.Join(out, ", ")
 }
@@ -208,12 +213,12 @@ func TestSlashAndInteractive(t *testing.T) {
 		want string
 	}{
 		"answer and callbacks": {command("/a"), "/a, /a answer"},
-		"callbacks alone":      {command("/quiet"), "/quiet"},
+		"callbacks alone":      {command("/quiet"), "/quiet, /quiet answer"},
 		"no bots":              {command("/nobody"), ""},
-		"block":                {block, "a.b block"},
-		"dialog":               {dialog, "a.b"},
+		"block":                {block, "a.b block, a.b block answer"},
+		"dialog":               {dialog, "a.b, a.b answer"},
 		"an id is no pattern":  {like, ""},
-		"view":                 {view, "a.b view"},
+		"view":                 {view, "a.b view, a.b view answer"},
 	} {
 		if got := names(set, tc.e); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
@@ -275,9 +280,9 @@ func TestOverrideReplacesTheLibrary(t *testing.T) {
 		"": `load("@starling//omnibot/callbacks/message_callbacks.star"`,
 		"omnibot/callbacks/message_callbacks.star": `load("omnibot/callbacks/message_callbacks.star"`,
 	} {
-		v, ok := omnibot.Script(c, func(p string) bool { return p == has }, library)
-		if !ok || !strings.Contains(string(v.Text), want) {
-			t.Errorf("with %q: %s", has, v.Text)
+		v := omnibot.Scripts(c, func(p string) bool { return p == has }, library)
+		if len(v) != 1 || !strings.Contains(string(v[0].Text), want) {
+			t.Errorf("with %q: %s", has, v[0].Text)
 		}
 	}
 }
@@ -295,7 +300,7 @@ func TestCredentialsAreNoPartOfTheScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, _ := omnibot.Script(c, func(string) bool { return false }, scripts.FS)
+	v := omnibot.Scripts(c, func(string) bool { return false }, scripts.FS)[0]
 	if text := string(v.Text); strings.Contains(text, "hush") || strings.Count(text, "secret(") != 1 {
 		t.Errorf("got %s", text)
 	}
@@ -407,7 +412,7 @@ func FuzzScript(f *testing.F) {
 			Match: text, MatchType: "command", Description: text, Bots: map[string][]string{"t": {"b"}},
 			Callbacks: []config.Callback{{Module: "omnibot.callbacks.message_callbacks", Function: "test_callback", Kwargs: runtime.NewDict("text", text, text, int64(1))}},
 		}}
-		v, _ := omnibot.Script(c, func(string) bool { return false }, scripts.FS)
+		v := omnibot.Scripts(c, func(string) bool { return false }, scripts.FS)[0]
 		b := runtime.NewBundle("starlark", v.Path, map[string][]byte{v.Path: v.Text}, nil)
 		if _, _, err := s.Load(t.Context(), b, runtime.DefaultLimits); err != nil {
 			t.Errorf("%q: %v\n%s", text, err, v.Text)

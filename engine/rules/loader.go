@@ -33,6 +33,9 @@ type LoaderOptions struct {
 	// them are noticed.
 	Virtual func(has func(path string) bool) []Virtual
 	Files   []string
+	// Made, if not nil, is told after each load whether the newest versions of
+	// all virtual scripts run. It must not call the loader.
+	Made func(good bool)
 	// Library holds the scripts that are loaded as @starling//path. May be nil.
 	Library fs.FS
 	// Config is what `config` is in a script, by the script's path, with or
@@ -212,6 +215,7 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	report.Changed = changed
 	before := l.report.Swap(report)
 	l.wantVersions()
+	l.made()
 	news := l.tell(report, len(fresh)) || changed || report.Errors != before.Errors
 	if changed {
 		for _, f := range l.onSwap {

@@ -149,7 +149,7 @@ func resolveMatch(hits []hit) {
 		case matchCommand, matchMention:
 			if first == nil {
 				first = h
-			} else {
+			} else if !twins(first.rule, h.rule) {
 				h.by = first.rule
 			}
 			if any == nil {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,9 @@ import (
 type Virtual struct {
 	// Path is the script's, unique over all rules directories.
 	Path string
+	// Of, if not empty, names what several scripts are made from: their rules
+	// run in the order of that, and their versions change together or not at all.
+	Of string
 	// Language is the name of the language of Text.
 	Language string
 	Text     []byte
@@ -43,7 +47,7 @@ func (l *Loader) addVirtual(t *tree, now time.Time, changing map[string]bool) {
 	}
 	has := func(p string) bool { return t.files[p] != nil }
 	for _, v := range l.opts.Virtual(has) {
-		if l.opts.Only != nil && !l.opts.Only(v.Path) || t.files[v.Path] != nil {
+		if l.opts.Only != nil && !l.opts.Only(cmp.Or(v.Of, v.Path)) || t.files[v.Path] != nil {
 			continue
 		}
 		src := &source{path: v.Path, text: &text{v.Text}, virtual: &v}
@@ -116,6 +120,7 @@ func (src *source) place(a *attempt) {
 	}
 	if a.version != nil {
 		for _, r := range a.version.Rules {
+			r.of = src.virtual.Of
 			move(&r.Pos, nil)
 		}
 	}
@@ -131,4 +136,45 @@ func (l *Loader) watchedFile(name string) bool {
 		}
 	}
 	return false
+}
+
+// hold keeps scripts that are made from one thing together: while the newest
+// version of one of them does not run, those of the others do not either.
+func (l *Loader) hold(refused map[string]runtime.Errors) {
+	bad := map[string]bool{}
+	for p, s := range l.scripts {
+		if of := l.madeFrom(p); of != "" && (s.last.version == nil || refused[p] != nil) {
+			bad[of] = true
+		}
+	}
+	for p, s := range l.scripts {
+		s.held = bad[l.madeFrom(p)]
+	}
+}
+
+func (l *Loader) madeFrom(path string) string {
+	if src := l.tree.files[path]; src != nil && src.virtual != nil {
+		return src.virtual.Of
+	}
+	return ""
+}
+
+// twins reports whether two rules are one, made for two languages.
+func twins(a, b *Rule) bool {
+	return a.of != "" && a.of == b.of && a.Script != b.Script && a.Pos == b.Pos && a.Match == b.Match && a.Pattern == b.Pattern
+}
+
+// made tells LoaderOptions.Made how the scripts that are made fare.
+func (l *Loader) made() {
+	if l.opts.Made == nil {
+		return
+	}
+	good := true
+	for p, src := range l.tree.files {
+		if src.virtual != nil {
+			s := l.scripts[p]
+			good = good && s != nil && s.last.version != nil && s.running == s.last.version
+		}
+	}
+	l.opts.Made(good)
 }

@@ -34,11 +34,7 @@ func (w *world) addressee(a *runtime.Args) (team, app string) {
 
 // handlers makes the script of the configuration's handlers, if it is under test.
 func (s *suite) handlers(has func(string) bool) []rules.Virtual {
-	v, ok := omnibot.Script(s.cfg.Config, has, s.r.o.Scripts)
-	if !ok {
-		return nil
-	}
-	return []rules.Virtual{v}
+	return omnibot.Scripts(s.cfg.Config, has, s.r.o.Scripts)
 }
 
 // isHandlers reports whether a name is that of the configuration whose handlers

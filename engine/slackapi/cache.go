@@ -193,14 +193,19 @@ func (c *cache[V]) forget(team, id string) {
 	if id == "" {
 		return
 	}
+	c.forgetHere(team, id)
+	c.outdate(team, id)
+}
+
+// forgetHere is forget for this process alone.
+func (c *cache[V]) forgetHere(team, id string) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for k := range c.m {
 		if k.id == id && (team == "" || k.team == team) {
 			delete(c.m, k)
 		}
 	}
-	c.mu.Unlock()
-	c.outdate(team, id)
 }
 
 // outdate is forget for the shelf alone.

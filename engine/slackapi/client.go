@@ -93,6 +93,7 @@ type Client struct {
 	groups   *cache[*roster]
 	emoji    *cache[map[string]emoji]
 	indexes  *cache[*index]
+	messages *cache[runtime.JSON]
 	selves   *cache[Identity]
 }
 
@@ -134,6 +135,8 @@ func (c *Client) makeCaches() {
 	c.groups = newCache[*roster]("usergroups", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeRoster, decodeRoster)
 	c.emoji = newCache[map[string]emoji]("emoji", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeEmoji, decodeEmoji)
 	c.indexes = newCache[*index]("names", o.Now, o.CacheTTL, 100).on(o.Shelf, encodeIndex, decodeIndex)
+	// Messages are of no use for long, and their texts are for nobody else's eyes.
+	c.messages = newCache[runtime.JSON]("message", o.Now, min(o.CacheTTL, messageTTL), 2000)
 	// Who a token belongs to is asked anew at each start: the token may be another.
 	c.selves = newCache[Identity]("identity", o.Now, time.Hour, 1000)
 }

@@ -36,7 +36,7 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	switch e.Code {
-	case "user_not_found", "users_not_found", "user_not_visible", "channel_not_found", "not_found", "bot_not_found",
+	case "user_not_found", "users_not_found", "user_not_visible", "channel_not_found", "not_found", "bot_not_found", "message_not_found",
 		"no_such_subteam", "emoji_not_found":
 		return true
 	}

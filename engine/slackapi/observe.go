@@ -10,6 +10,11 @@ import (
 // Observe drops what an event shows to be out of date. Call it for each event;
 // it does not wait.
 func (c *Client) Observe(e *event.Event) {
+	if e.Subtype == "message_changed" || e.Subtype == "message_deleted" {
+		for _, field := range []string{"message", "previous_message"} {
+			c.messages.forget(e.Team, e.Channel+"/"+text(dig(e.Raw, "event", field, "ts")))
+		}
+	}
 	if e.Kind != event.Other {
 		return
 	}

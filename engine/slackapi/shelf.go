@@ -40,7 +40,7 @@ type CacheStats struct {
 func (c *Client) CacheStats() []CacheStats {
 	return []CacheStats{
 		c.users.stats(), c.channels.stats(), c.dms.stats(), c.ims.stats(), c.groups.stats(), c.emoji.stats(),
-		c.bots.stats(), c.indexes.stats(), c.selves.stats(),
+		c.bots.stats(), c.indexes.stats(), c.selves.stats(), c.messages.stats(),
 	}
 }
 
@@ -48,8 +48,29 @@ func (c *Client) CacheStats() []CacheStats {
 // process, and returns how many there were. A Shelf is purged by its owner.
 func (c *Client) Purge(team string) int {
 	return c.users.forgetTeam(team) + c.channels.forgetTeam(team) + c.dms.forgetTeam(team) + c.ims.forgetTeam(team) +
-		c.groups.forgetTeam(team) + c.emoji.forgetTeam(team) + c.bots.forgetTeam(team) + c.indexes.forgetTeam(team) + c.selves.forgetTeam(team)
+		c.groups.forgetTeam(team) + c.emoji.forgetTeam(team) + c.bots.forgetTeam(team) + c.indexes.forgetTeam(team) + c.selves.forgetTeam(team) +
+		c.messages.forgetTeam(team)
 }
+
+// Forget drops what any bot of a team (of any team, if it is empty) has looked
+// up under a kind and an id in this process: another process of the same Shelf
+// has learned that it is out of date. Empty kinds and ids stand for all.
+func (c *Client) Forget(kind, team, id string) {
+	if kind == "" || id == "" {
+		c.Purge(team)
+		return
+	}
+	for _, in := range []interface {
+		named() string
+		forgetHere(team, id string)
+	}{c.users, c.channels, c.dms, c.ims, c.groups, c.emoji, c.bots, c.indexes} {
+		if in.named() == kind {
+			in.forgetHere(team, id)
+		}
+	}
+}
+
+func (c *cache[V]) named() string { return c.kind }
 
 // The forms that values have on a shelf.
 

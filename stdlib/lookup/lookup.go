@@ -29,7 +29,38 @@ func Builtins() []*runtime.Builtin {
 			"result: `.ok`, `.error`, `.name` and `.url`; the alias of a standard emoji has no image: `.url` is None and `.alias` its name",
 			runtime.Example{Star: `emoji(":party_parrot:")`, Want: `{"effect":"emoji","args":{"id":":party_parrot:"}}`},
 			runtime.Example{Star: `emoji("")`, Fails: true, Want: "id is empty"}),
+		find("bot_info", "Find out about a bot.", "Id of the bot (B…), as messages have it in `bot_id`.",
+			"result: `.ok`, `.error`, and the fields of Slack's bot (`.id`, `.name`, `.app_id`, …)",
+			runtime.Example{Star: `bot_info("B1")`, Want: `{"effect":"bot_info","args":{"id":"B1"}}`}),
+		message,
 	}
+}
+
+var message = &runtime.Builtin{
+	Name: "find_message", Doc: "Find one message of a conversation.",
+	Long: "In a thread or not. Answers come from a cache, for some minutes. Unknown: `.ok` is False.",
+	Params: []runtime.Param{
+		declare.Arg("channel", runtime.TString, "Id, or name with or without #."),
+		declare.Arg("ts", runtime.TString, "The message's timestamp, as events have it in `ts`."),
+	},
+	Result: "result: `.ok`, `.error`, and the fields of Slack's message (`.text`, `.user`, `.bot_id`, …)",
+	Purity: runtime.Asks, Since: declare.Since, Repeat: "Repeated after a crash: it only reads.",
+	Examples: []runtime.Example{
+		{Star: `find_message("C1", "1700000000.000100")`, Want: `{"effect":"find_message","args":{"channel":"C1","ts":"1700000000.000100"}}`},
+		{Star: `find_message("C1", "")`, Fails: true, Want: "ts is empty"},
+	},
+	Fn: func(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+		channel, ts := unwrap(a.Text("channel")), a.Text("ts")
+		switch {
+		case channel == "" || channel == "#":
+			return nil, declare.Hint("", "find_message: channel is empty")
+		case ts == "":
+			return nil, declare.Hint("", "find_message: ts is empty")
+		case len(channel) > 255 || len(ts) > 255:
+			return nil, declare.Hint("", "find_message: the limit of channel and ts is 255 bytes")
+		}
+		return x.Do("find_message", runtime.NewDict("channel", channel, "ts", ts))
+	},
 }
 
 func find(name, doc, param, result string, ex ...runtime.Example) *runtime.Builtin {
