@@ -130,23 +130,30 @@ func New(o dispatch.Options) *Explainer {
 // Event explains one event. The error tells that nothing could be found out:
 // ctx ended, or the pool is closed.
 func (x *Explainer) Event(ctx context.Context, e *event.Event) (*Report, error) {
+	rep, _, err := x.Answer(ctx, e)
+	return rep, err
+}
+
+// Answer explains one event as Event does, and returns what its sender would
+// get as it would get it: nil is an empty 200, or nobody waits.
+func (x *Explainer) Answer(ctx context.Context, e *event.Event) (*Report, *event.Answer, error) {
 	select {
 	case x.free <- struct{}{}:
 		defer func() { <-x.free }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
 	c := &collector{seen: make(chan struct{})}
 	answer, err := x.run(ctx, e, c)
 	if err != nil {
-		return nil, fmt.Errorf("explain event %s: %w", e.ID, err)
+		return nil, nil, fmt.Errorf("explain event %s: %w", e.ID, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x.switchedOff(c.verdicts)
-	return c.report(e, answer), nil
+	return c.report(e, answer), answer, nil
 }
 
 // switchedOff marks the rules that the breaker or an operator has switched off.
