@@ -35,7 +35,12 @@ func (r *run) answer(ctx context.Context, value runtime.Value) {
 
 // answerAnswered answers the kinds of events whose sender waits.
 func (r *run) answerAnswered(ctx context.Context, value runtime.Value) {
-	a, ok := answerFor(r.e, value)
+	say, err := r.outgoingAnswer(ctx, value)
+	if err != nil {
+		r.cutOff = true
+		return
+	}
+	a, ok := answerFor(r.e, say)
 	if !ok {
 		r.illegal(value)
 		a = emptyAnswer(r.e)
@@ -158,6 +163,7 @@ func (r *run) apologise(ctx context.Context, notice string, status int) {
 	if r.ErrorOf >= 0 {
 		return
 	}
+	r.notice = true
 	if r.Answer {
 		if r.d.deliver(r.e, failureAnswer(r.e, notice, r.ID, status)) {
 			return
@@ -196,9 +202,7 @@ func failureAnswer(e *event.Event, notice, run string, status int) *event.Answer
 // failureValue is what an on.error rule is given.
 func failureValue(r *run) runtime.Value {
 	f := r.a.all()[r.ErrorOf]
-	d := runtime.NewDict("run", f.ID, "rule", f.Rule, "script", f.Script, "error", nil,
-		"event", runtime.NewDict("id", r.e.ID, "kind", string(r.e.Kind), "type", r.e.Type, "team", r.e.Team,
-			"user", orNil(r.e.User), "channel", orNil(r.e.Channel), "text", orNil(r.e.Text)))
+	d := runtime.NewDict("run", f.ID, "rule", f.Rule, "script", f.Script, "error", nil, "event", eventFacts(r.e))
 	if r.cause != nil {
 		cause := errorDict(r.cause)
 		cause.Set("detail", r.cause.Detail())

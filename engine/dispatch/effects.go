@@ -112,11 +112,20 @@ func (r *run) journal(ctx context.Context, e runtime.Effect, hash uint64, flight
 	if r.live == nil {
 		r.openDoor()
 	}
-	intended := flight != nil
+	intended, changed := flight != nil, false
+	if flight != nil && flight.Args != nil { // as the hooks had it
+		e.Args = flight.Args
+	}
 	value, done, err := r.recover(ctx, e, flight)
 	if !done && err == nil {
-		if err = refusal; err == nil {
-			intended, err = r.intend(ctx, e, hash, intended)
+		if err = refusal; err == nil && flight == nil {
+			var refused *refusedBy
+			if e, changed, refused, err = r.outgoing(ctx, e); refused != nil {
+				return r.unsaid(e, hash, refused)
+			}
+		}
+		if err == nil {
+			intended, err = r.intend(ctx, e, hash, intended, changed)
 		}
 		if err == nil {
 			value, err = r.do(ctx, e)
@@ -138,6 +147,19 @@ func (r *run) journal(ctx context.Context, e runtime.Effect, hash uint64, flight
 	return value, err
 }
 
+// unsaid records that a message was refused.
+func (r *run) unsaid(e runtime.Effect, hash uint64, refused *refusedBy) (runtime.Value, error) {
+	v := refused.result()
+	r.d.Metrics.Effects.WithLabelValues(e.Kind, "refused").Inc()
+	if check, _ := e.Args.Get("check"); check == true && e.Kind == "slack_action" {
+		err := fmt.Errorf("slack_action: %s: %w: %s", e.Args.Text("method"), door.ErrRefused, refused.why)
+		r.a.later(resultEntry(r.index, e, hash, true, r.d.Now(), nil, err.Error()))
+		return nil, err
+	}
+	r.a.later(resultEntry(r.index, e, hash, true, r.d.Now(), v, ""))
+	return v, nil
+}
+
 // do performs the effect. A handler that panics has failed, as far as this run
 // is concerned.
 func (r *run) do(ctx context.Context, e runtime.Effect) (v runtime.Value, err error) {
@@ -152,10 +174,10 @@ func (r *run) do(ctx context.Context, e runtime.Effect) (v runtime.Value, err er
 
 // intend makes sure that enough is on disk for the effect to be performed:
 // nothing for a read, the runs of the event for what can be done again, the
-// intent itself for everything else.
-func (r *run) intend(ctx context.Context, e runtime.Effect, hash uint64, already bool) (intended bool, err error) {
+// intent itself for everything else, and for what the hooks have changed.
+func (r *run) intend(ctx context.Context, e runtime.Effect, hash uint64, already, changed bool) (intended bool, err error) {
 	h := r.d.Live[e.Kind]
-	again := h.Repeat != nil && h.Repeat(e) == door.Again
+	again := h.Repeat != nil && h.Repeat(e) == door.Again && !changed
 	switch {
 	case already || r.DryRun || h.Do == nil:
 		return already, nil

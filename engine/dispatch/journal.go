@@ -40,6 +40,8 @@ type openRun struct {
 	// run (a rule with stop and a predicate); -1 if none.
 	After int
 	Match *event.Match
+	// Verdict is why the event was refused, and by this rule; nil for a run.
+	Verdict *verdict
 
 	cooldown bool // not stored: the rule has one, and this run holds it
 }
@@ -95,11 +97,14 @@ func appendOpen(runs []openRun) queue.Entry {
 		for _, h := range r.Hosts {
 			b = runtime.AppendString(b, h)
 		}
-		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1)
+		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1|bit(r.Verdict != nil)<<2)
 		b = binary.AppendVarint(b, int64(r.Limit))
 		b = binary.AppendVarint(b, int64(r.ErrorOf))
 		b = binary.AppendVarint(b, int64(r.After))
 		b = runtime.AppendString(b, event.AppendInput(nil, nil, r.Match))
+		if r.Verdict != nil {
+			b = runtime.Encode(b, verdictDict(r.Verdict))
+		}
 	}
 	return queue.Entry{Type: entryOpen, Body: b}
 }
@@ -133,6 +138,9 @@ func decodeOpen(body []byte) ([]openRun, error) {
 			d.Fail("match: %v", err)
 		}
 		r.Match = m
+		if flags&4 != 0 {
+			r.Verdict = dictVerdict(d.DictValue())
+		}
 	}
 	return runs, d.Finish()
 }

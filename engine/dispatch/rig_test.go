@@ -31,6 +31,8 @@ type world struct {
 	store queue.Store
 	far   *far
 	log   *lockedBuffer
+	// broken allows rule files that do not load.
+	broken bool
 }
 
 func newWorld(t testing.TB, files map[string]string) *world {
@@ -205,7 +207,7 @@ func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *serve
 		w.t.Fatal(err)
 	}
 	for _, f := range report.Files {
-		if len(f.Errors) > 0 {
+		if len(f.Errors) > 0 && !w.broken {
 			w.t.Fatal(f.Errors.Detail())
 		}
 	}
@@ -222,6 +224,13 @@ func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *serve
 	go func() { s.done <- s.Run(ctx) }()
 	w.t.Cleanup(func() { s.end() })
 	return s
+}
+
+// startBroken starts a server though rule files do not load.
+func (w *world) startBroken(change ...func(*dispatch.Options)) *server {
+	w.t.Helper()
+	w.broken = true
+	return w.start(change...)
 }
 
 // end stops the server in good order, or waits for one that was killed.
