@@ -15,7 +15,7 @@ import (
 // that is much used is no offender.
 type account struct {
 	owes    int           // good passes until it is forgiven its last breach
-	burnt   time.Duration // time of long passes, less what has leaked
+	burnt   time.Duration // processor time of long passes, less what has leaked
 	at      time.Time     // when burnt was reckoned
 	burning bool
 }
@@ -46,8 +46,11 @@ func (a *account) reckon(now time.Time) {
 	}
 }
 
-// account charges a script with a pass. p.mu is held.
-func (p *Pool) account(t *task, took time.Duration, breach bool) {
+// account charges a script with a pass that took a time and used some of the
+// processor's. What it waited for a processor is no fault of its own: on a
+// machine that others keep busy it must not come to share their fate. p.mu is
+// held.
+func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if t.load {
 		return
 	}
@@ -57,7 +60,7 @@ func (p *Pool) account(t *task, took time.Duration, breach bool) {
 	}
 	owner := t.owner()
 	a := p.accounts[owner]
-	long := took > stallAfter
+	long := used > stallAfter
 	if a == nil && !long && !breach {
 		return
 	}
@@ -76,7 +79,7 @@ func (p *Pool) account(t *task, took time.Duration, breach bool) {
 		a.owes--
 	}
 	if long {
-		a.burnt += min(took, 2*t.limits.Deadline)
+		a.burnt += min(used, 2*t.limits.Deadline)
 	}
 	if a.burnt > burntHigh {
 		a.burning = true

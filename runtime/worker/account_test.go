@@ -50,16 +50,31 @@ func TestOffendersRunAtLowPriorityUntilForgiven(t *testing.T) {
 
 func TestScriptsThatBurnWithoutABreachAreSlowToo(t *testing.T) {
 	t.Parallel()
-	p := newPool(t, worker.Options{Workers: 2, Limits: runtime.Limits{Deadline: time.Second}})
+	p := newPool(t, worker.Options{Workers: 2, Limits: runtime.Limits{Deadline: 20 * time.Second}})
 	burn, good := loadAs(t, p, "burn.test", "x"), loadAs(t, p, "good.test", "x")
 	for i := 0; p.Stats().Slowed == 0; i++ {
 		if i > 20 {
 			t.Fatal("20 passes of 200 ms in a row are not found too many")
 		}
-		wantReturn(t, p, burn, "sleep 200ms", "slept")
+		wantReturn(t, p, burn, "burn 200ms", "burnt")
 	}
 	wantReturn(t, p, burn, "nice", "10 <nil>")
 	wantReturn(t, p, good, "nice", "0 <nil>")
+}
+
+// On a machine that others keep busy a pass takes long because it waits for a
+// processor. A script whose passes do that all day is no offender.
+func TestPassesThatWaitForAProcessorAreNoOffence(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2, Limits: runtime.Limits{Deadline: 20 * time.Second}})
+	d := load(t, p, "x")
+	for range 8 { // two seconds and more, of which a quarter would be too much
+		wantReturn(t, p, d, "sleep 250ms", "slept")
+	}
+	if n := p.Stats().Slowed; n != 0 {
+		t.Errorf("%d scripts are slow", n)
+	}
+	wantReturn(t, p, d, "nice", "0 <nil>")
 }
 
 func TestManyShortPassesAreNoOffence(t *testing.T) {

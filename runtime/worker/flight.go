@@ -279,7 +279,7 @@ func (p *Pool) deliver(w *worker, f flight, a answer) {
 	case a.reply != nil:
 		t.reply = a.reply
 		t.reply.Heap = a.heap
-		p.account(t, a.reply.Took, breaches(a.reply.Err))
+		p.account(t, a.reply.Took, w.patience.spent(a.reply.Took), breaches(a.reply.Err))
 		t.settle()
 	case t.loadErrs != nil:
 		t.blame(t.loadErrs[0], 0)

@@ -212,6 +212,16 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 		d, _ := time.ParseDuration(rest)
 		time.Sleep(d)
 		return done("slept")
+	case "burn":
+		d, _ := time.ParseDuration(rest)
+		used := func() time.Duration {
+			var u syscall.Rusage
+			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+			return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+		for end := used() + d; used() < end; {
+		}
+		return done("burnt")
 	case "none":
 		return nil
 	}

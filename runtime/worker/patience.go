@@ -42,6 +42,18 @@ func (p *patience) worked(least time.Duration) bool {
 	return !ok || !p.known || now-p.used >= least
 }
 
+// spent returns the processor time of a pass that took so long: that of the
+// process since the account began, if it is less.
+func (p *patience) spent(took time.Duration) time.Duration {
+	if took <= stallAfter || !p.known {
+		return took
+	}
+	if now, ok := processorTime(p.pid); ok {
+		return min(took, now-p.used)
+	}
+	return took
+}
+
 // renew reports whether a pass whose deadline has come may go on.
 func (p *patience) renew(deadline time.Duration) bool {
 	if !p.known || p.renewed == maxRenewals {

@@ -116,14 +116,14 @@ func (p *Pool) judge(w *worker, f flight, why ending) {
 	case why == endClosed, why == endAbandoned:
 		t.fail(runtime.ErrClosed)
 	case why == endDeadline:
-		p.account(t, took, true)
+		p.account(t, took, took, true)
 		t.blame(t.scriptError(runtime.LimitError, runtime.LimitDeadline,
 			fmt.Sprintf("%s took longer than %v and was stopped", what, t.limits.Deadline),
 			"the time is for the script's own work: look for a loop or a built-in on very large data"), took)
 	case why == endBadFrame:
 		t.blame(t.crash("the worker process sent nonsense and was stopped"), took)
 	case why == endMemory && (t.deaths > 0 || p.roomy(w)):
-		p.account(t, took, true)
+		p.account(t, took, took, true)
 		t.blame(t.scriptError(runtime.LimitError, runtime.LimitMemory,
 			fmt.Sprintf("%s needed more memory than %d MB and was stopped", what, p.memoryOf(t)>>20), ""), took)
 	case why == endShot && t.kills >= maxKills:
