@@ -44,7 +44,14 @@ type Config struct {
 	DefaultToHelp bool     `key:"default_to_help"`
 	// Authorization guards the HTTP API: what it does not allow is refused.
 	Authorization Authorization `key:"authorization"`
-	Queue         Queue         `key:"queue"`
+	// Admins may use what is for admins: users by id or address, user groups.
+	// None: nobody may.
+	Admins []string `key:"admins"`
+	// Access says who may run which rules.
+	Access []Access `key:"access"`
+	// RulesGit is a repository that rules are fetched from, beside Rules.
+	RulesGit RulesGit `key:"rules_git"`
+	Queue    Queue    `key:"queue"`
 	// Sandbox is default, strict or none.
 	Sandbox string `key:"sandbox"`
 	// Workers is the number of worker processes; 0 means one per processor.
@@ -166,8 +173,9 @@ func Default() *Config {
 			APIURL:  "https://slack.com/api/",
 			Socket:  Socket{Connections: 2},
 		},
-		Queue:   Queue{Replicas: 1, MaxBytes: 4 << 30},
-		Sandbox: "default", DefaultToHelp: true,
+		Queue:    Queue{Replicas: 1, MaxBytes: 4 << 30},
+		RulesGit: RulesGit{Keep: 3},
+		Sandbox:  "default", DefaultToHelp: true,
 		Limits: Limits{
 			Steps:    int(runtime.DefaultLimits.Steps),
 			Deadline: runtime.DefaultLimits.Deadline,

@@ -20,7 +20,7 @@ type Value struct {
 // secret keys are shown masked.
 func isSecret(key string) bool {
 	switch key {
-	case "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token":
+	case "rules_git.secret", "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token":
 		return true
 	}
 	return strings.HasPrefix(key, "secrets.") || strings.HasPrefix(key, "authorization.keys.") && strings.HasSuffix(key, ".hash")
@@ -87,6 +87,12 @@ func show(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case []string:
 		return strings.Join(x, ", ")
+	case []Access:
+		entries := make([]string, len(x))
+		for i, a := range x {
+			entries[i] = strings.Join(a.Rules, " ")
+		}
+		return strings.Join(entries, ", ")
 	case []AuthCheck:
 		names := make([]string, len(x))
 		for i, check := range x {
@@ -109,7 +115,7 @@ func show(v reflect.Value) string {
 // SecretValues are the values that must never be printed.
 func (c *Config) SecretValues() []string {
 	out := append([]string(nil), c.Slack.SigningSecrets...)
-	out = append(out, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken)
+	out = append(out, c.RulesGit.Secret, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken)
 	out = append(out, c.appSecrets()...)
 	for _, k := range keysOf(c.Secrets) {
 		out = append(out, c.Secrets[k])

@@ -225,6 +225,8 @@ func (c *Config) validate() runtime.Errors {
 	c.validateLimits(bad)
 	c.validateNames(bad)
 	c.validateAuthorization(bad)
+	c.validateAccess(bad)
+	c.validateGit(bad)
 	for team := range c.Bots {
 		if _, ok := c.Teams[team]; !ok {
 			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))
