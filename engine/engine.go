@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -35,6 +36,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/explain"
+	"github.com/starling-rules/starling/engine/help"
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/lookup"
 	"github.com/starling-rules/starling/engine/metric"
@@ -100,15 +102,18 @@ type Engine struct {
 	live    door.Live
 	breaker *breaker.Breaker
 	disp    *dispatch.Dispatcher
+	guide   *help.Guide
 	server  *ingress.Server
 	admin   *ingress.Admin
-	pair    *cert.Keeper // nil: plain HTTP
-	hits    hooksHit
-	loaded  atomic.Bool // a rule has been in force
-	ending  atomic.Bool
-	self    atomic.Pointer[slackapi.Identity]
-	started chan struct{}
-	close   sync.Once
+	// schedules keeps the timers of on.schedule.
+	schedules *scheduler
+	pair      *cert.Keeper // nil: plain HTTP
+	hits      hooksHit
+	loaded    atomic.Bool // a rule has been in force
+	ending    atomic.Bool
+	self      atomic.Pointer[slackapi.Identity]
+	started   chan struct{}
+	close     sync.Once
 	// recent are the latest events, explainer says what the rules make of one.
 	recent    *explain.Ring
 	explainer *explain.Explainer
@@ -147,7 +152,10 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
+		Advise: e.guide.Advise,
 	})
+	e.schedules = newScheduler(e)
+	e.store.OnTimer(e.timer)
 	e.prepareExplain()
 	if err := e.listen(); err != nil {
 		return nil, err
@@ -230,6 +238,8 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 		Secrets: e.secretOf,
 		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Metrics: e.metrics,
 	})
+	e.guide = e.newGuide()
+	maps.Copy(live, e.guide.Handlers())
 	for kind, h := range own {
 		live[kind] = h
 	}
@@ -370,7 +380,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		parts.start(failed, "watch certificate", func() error { return e.pair.Run(serving) })
 	}
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
-	parts.start(failed, "schedule", func() error { return e.schedule(serving) })
+	parts.start(failed, "schedule", func() error { return e.schedules.run(serving) })
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(serving) })
 	dispatched := make(chan struct{})
 	parts.start(failed, "dispatch", func() error {

@@ -28,6 +28,7 @@ type Set struct {
 	Waiting   prometheus.Gauge         // runs that wait
 	Limits    *prometheus.CounterVec   // rule, limit: its name, or crash
 	Tripped   *prometheus.CounterVec   // rule
+	Firings   *prometheus.CounterVec   // rule, outcome: fired skipped missed off
 	// What scripts keep: script is its path, "shared" for what all share.
 	KVKeys    *prometheus.GaugeVec   // script
 	KVBytes   *prometheus.GaugeVec   // script
@@ -81,6 +82,7 @@ func New(version string) *Set {
 		Waiting:   gauge("waiting_runs", "Runs that wait for an effect, a person or a time."),
 		Limits:    counter("limit_breaches_total", "Runs that exceeded a limit, or that their worker did not survive.", "rule", "limit"),
 		Tripped:   counter("rule_switched_off_total", "How often a rule was switched off for exceeding its limits in a row.", "rule"),
+		Firings:   counter("schedule_firings_total", "Times at which a schedule was due.", "rule", "outcome"),
 		KVKeys:    gauges("kv_keys", "Keys that a script keeps, as of its last write.", "script"),
 		KVBytes:   gauges("kv_bytes", "Bytes of the keys and values that a script keeps, as of its last write.", "script"),
 		KVRefused: counter("kv_refused_total", "Writes that were refused because a script would keep too much.", "script", "limit"),

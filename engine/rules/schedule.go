@@ -2,8 +2,11 @@ package rules
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/schedule"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -64,4 +67,15 @@ func (c *compiler) overlap() bool {
 		c.fail("overlap", "write \"skip\" or \"allow\"", "%s: unknown overlap %q", c.reg.Name, text)
 	}
 	return false
+}
+
+// Firing is the event of the rule's schedule being due at a time. Its id is made
+// of the rule and the time, so that of several processes, and of a restart in
+// the midst of it, one firing comes.
+func (r *Rule) Firing(due, received time.Time) *event.Event {
+	return &event.Event{
+		ID:   "sch-" + r.ID + "-" + strconv.FormatInt(due.Unix(), 10),
+		Kind: event.Schedule, Type: "schedule", CallbackID: r.ID, Via: "local",
+		Received: received, ScheduledAt: due, Encoding: event.None,
+	}
 }

@@ -9,7 +9,7 @@
 //
 //   - A time that is skipped is due once, at the moment the clock jumps.
 //   - A time that comes twice is due the first time.
-//   - A line for every hour ("*" in its third field from the back of five) means
+//   - A line for every hour ("*" for the hour) means
 //     elapsed time: it goes on through both of the doubled hours, and what it
 //     names within a skipped hour does not come.
 //
