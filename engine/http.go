@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
@@ -35,7 +34,7 @@ func (e *Engine) listen() error {
 	o := ingress.Options{
 		Addr: c.Listen, Listener: e.o.Listener, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
-		Sink: e.disp, Webhooks: webhooks{e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
+		Sink: e.disp, Webhooks: &webhooks{e: e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
 	}
 	if err := e.secure(&o); err != nil {
 		return err
@@ -63,11 +62,9 @@ func (e *Engine) listen() error {
 
 // mount adds the endpoints that the command line uses.
 func (e *Engine) mount() {
-	op := &Operator{
-		Store: e.store, Now: e.o.Now, Breaker: e.breaker, Slack: e.slack, Teams: e.o.Config.Teams,
-		Set: func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
-	}
+	op := e.Operator()
 	e.mountCache(op)
+	e.mountWebhooks(op)
 	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(op.Runs(ctx, limitOf(r)))
 	})
@@ -145,42 +142,6 @@ func reply[T any](v T, err error) ingress.AdminResponse {
 		return ingress.Problem(http.StatusInternalServerError, err.Error())
 	}
 	return ingress.JSON(http.StatusOK, v)
-}
-
-// webhooks shows the routes of the rules in force to the way in.
-type webhooks struct{ e *Engine }
-
-// Route implements ingress.Webhooks.
-func (w webhooks) Route(method, path string) (ingress.Route, bool, []string) {
-	set := w.e.loader.Current()
-	if set == nil {
-		return ingress.Route{}, false, nil
-	}
-	rule, _, found, allow := set.Webhook(method, path)
-	if !found {
-		return ingress.Route{}, false, allow
-	}
-	r := w.e.route(rule)
-	r.Hits = w.e.hits.of(rule.ID)
-	return r, true, allow
-}
-
-// route expands the secret of a hook.
-func (e *Engine) route(rule *rules.Rule) ingress.Route {
-	r := ingress.Route{Open: rule.Hook.Open, Signature: rule.Hook.Signature}
-	var b strings.Builder
-	for _, p := range rule.Hook.Secret.Parts {
-		b.WriteString(p.Text)
-		if p.Name != "" {
-			v, ok := e.o.Config.Secrets[p.Name]
-			if !ok {
-				return ingress.Route{} // a secret that is not configured lets nobody in
-			}
-			b.WriteString(v)
-		}
-	}
-	r.Secret = b.String()
-	return r
 }
 
 // gauges are read when metrics are scraped.

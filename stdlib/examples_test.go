@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func loadExample(t *testing.T, lang dialect, b *runtime.Builtin, e runtime.Examp
 	if len(regs) != 1 || regs[0].Name != b.Name {
 		t.Fatalf("%s\nregistered %+v", e.Star, regs)
 	}
-	if _, ok := regs[0].Args.Get("fn"); !ok {
+	if !slices.ContainsFunc(regs[0].Args.Fields, func(f runtime.Field) bool { _, is := f.Value.(runtime.Func); return is }) {
 		t.Fatalf("%s\nregistered no function", e.Star)
 	}
 }

@@ -136,19 +136,6 @@ type ActionRef struct {
 	Value    string
 }
 
-// Request is what a webhook event keeps of its HTTP request.
-type Request struct {
-	Method string
-	Path   string
-	Query  string
-	Remote string
-	// Headers have lower-case names.
-	Headers []Header
-}
-
-// Header is one header field.
-type Header struct{ Name, Value string }
-
 // Conversation is the key of order and shard: events of one conversation start
 // in order of arrival.
 func (e *Event) Conversation() string {

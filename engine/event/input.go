@@ -16,6 +16,8 @@ type Match struct {
 	// Args are the parsed arguments of a command with a grammar, path
 	// parameters of a webhook, or nil.
 	Args *runtime.Dict
+	// FormParam is the parameter of a form that a webhook's rule asks for.
+	FormParam string
 }
 
 // Input is the argument of a handler: the event, and what its rule matched.
@@ -41,11 +43,21 @@ func AppendInput(b, encoded []byte, m *Match) []byte {
 			b = append(b, 0)
 		}
 	}
-	if m.Args == nil {
-		return append(b, 0)
+	switch {
+	case m.FormParam != "" && m.Args != nil:
+		return runtime.Encode(runtime.AppendString(append(b, withParam), m.FormParam), m.Args)
+	case m.Args != nil:
+		return runtime.Encode(append(b, withArgs), m.Args)
 	}
-	return runtime.Encode(append(b, 1), m.Args)
+	return append(b, withoutArgs)
 }
+
+// What follows the groups of a match.
+const (
+	withoutArgs = iota
+	withArgs
+	withParam // FormParam, then Args
+)
 
 // DecodeInput reads what AppendInput wrote; the result shares b's memory.
 func DecodeInput(b []byte) (*Input, error) {
@@ -79,7 +91,11 @@ func decodeMatch(d *runtime.Decoder) *Match {
 		m.Names = append(m.Names, d.String())
 		m.Present = append(m.Present, d.Byte() == 1)
 	}
-	if d.Byte() == 1 {
+	switch d.Byte() {
+	case withArgs:
+		m.Args = d.DictValue()
+	case withParam:
+		m.FormParam = d.String()
 		m.Args = d.DictValue()
 	}
 	return m

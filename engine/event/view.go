@@ -1,6 +1,7 @@
 package event
 
 import (
+	"maps"
 	"sort"
 	"strconv"
 
@@ -131,7 +132,7 @@ func (e *Event) hasText() bool {
 }
 
 // viewFields are the fields of an event.
-var viewFields = map[string]viewField{
+var viewFields = withRequest(map[string]viewField{
 	"id":           text(func(e *Event) string { return e.ID }),
 	"kind":         text(func(e *Event) string { return string(e.Kind) }),
 	"type":         text(func(e *Event) string { return e.Type }),
@@ -205,17 +206,13 @@ var viewFields = map[string]viewField{
 	"values":  computed((*View).values),
 	"raw":     computed((*View).raw),
 
-	"match":  computed((*View).match),
-	"args":   computed((*View).args),
-	"params": computed((*View).params),
+	"match": computed((*View).match),
+	"args":  computed((*View).args),
+})
 
-	"method":  computed((*View).method),
-	"path":    computed((*View).path),
-	"query":   computed((*View).query),
-	"headers": computed((*View).headers),
-	"body":    computed((*View).body),
-	"json":    computed((*View).json),
-	"form":    computed((*View).form),
+func withRequest(fields map[string]viewField) map[string]viewField {
+	maps.Copy(fields, requestFields)
+	return fields
 }
 
 // document parses the payload at the first call.

@@ -172,7 +172,7 @@ func TestWebhookFields(t *testing.T) {
 	for _, c := range []struct{ contentType, body, field, want string }{
 		{"text/plain", "x", "method", `"POST"`},
 		{"text/plain", "x", "path", `"/hooks/api"`},
-		{"text/plain", "x", "query", `{"a":"1","b":" "}`},
+		{"text/plain", "x", "query", `{"a":["1","2"],"b":" "}`},
 		{"text/plain", "x", "headers", `{"content-type":"text/plain","x-a":"1, 2"}`},
 		{"text/plain", "x", "params", `{"repo":"api"}`},
 		{"text/plain", "x", "args", `null`},

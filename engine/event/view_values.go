@@ -1,7 +1,7 @@
 package event
 
 import (
-	"bytes"
+	"strings"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -124,7 +124,7 @@ func (v *View) raw() runtime.Value {
 	case Form:
 		return formDict(v.e.Raw)
 	case HTTP:
-		return string(v.e.Raw)
+		return strings.ToValidUTF8(string(v.e.Raw), "\uFFFD")
 	}
 	return nil
 }
@@ -132,122 +132,19 @@ func (v *View) raw() runtime.Value {
 // formDict decodes a form, or returns nil if it is none. Of a field that is
 // there twice the first counts.
 func formDict(b []byte) runtime.Value {
-	d := &runtime.Dict{}
-	have := map[string]bool{}
-	var buf []byte
-	for n := 0; len(b) > 0; n++ {
-		if n == MaxFormFields {
-			return nil
-		}
-		var pair []byte
-		pair, b, _ = bytes.Cut(b, []byte{'&'})
-		if len(pair) == 0 {
-			continue
-		}
-		rawKey, rawVal, _ := bytes.Cut(pair, []byte{'='})
-		var err error
-		if buf, err = unescapeForm(buf[:0], rawKey); err != nil {
-			return nil
-		}
-		key := string(buf)
-		if buf, err = unescapeForm(buf[:0], rawVal); err != nil {
-			return nil
-		}
-		if !have[key] {
-			have[key] = true
-			d.Fields = append(d.Fields, runtime.Field{Key: key, Value: string(buf)})
-		}
-	}
-	return d
-}
-
-func (v *View) request() *Request {
-	if v.e.Kind != Webhook {
-		return nil
-	}
-	return v.e.Request
-}
-
-func (v *View) params() runtime.Value {
-	if v.request() == nil {
-		return nil
-	}
-	if v.m == nil || v.m.Args == nil {
-		return &runtime.Dict{}
-	}
-	return v.m.Args
-}
-
-func (v *View) method() runtime.Value {
-	if r := v.request(); r != nil {
-		return r.Method
-	}
-	return nil
-}
-
-func (v *View) path() runtime.Value {
-	if r := v.request(); r != nil {
-		return r.Path
-	}
-	return nil
-}
-
-// query is a dict; of a parameter that is there twice the first counts.
-func (v *View) query() runtime.Value {
-	r := v.request()
-	if r == nil {
-		return nil
-	}
-	if d := formDict([]byte(r.Query)); d != nil {
-		return d
-	}
-	return &runtime.Dict{}
-}
-
-// headers is a dict with lower-case names; repeated ones are joined by ", ".
-func (v *View) headers() runtime.Value {
-	r := v.request()
-	if r == nil {
-		return nil
-	}
-	d := &runtime.Dict{}
-	for _, h := range r.Headers {
-		if old, ok := d.Get(h.Name); ok {
-			d.Set(h.Name, old.(string)+", "+h.Value)
-			continue
-		}
-		d.Set(h.Name, h.Value)
-	}
-	return d
-}
-
-func (v *View) body() runtime.Value {
-	if v.request() == nil {
-		return nil
-	}
-	return string(v.e.Raw)
-}
-
-func (v *View) json() runtime.Value {
-	if v.request() == nil || checkJSON(v.e.Raw) != nil {
-		return nil
-	}
-	root, err := fastjson.ParseBytes(v.e.Raw)
+	fields, err := formFields(b)
 	if err != nil {
 		return nil
 	}
-	return show(root)
-}
-
-func (v *View) form() runtime.Value {
-	if v.request() == nil || len(v.e.Raw) == 0 {
-		return nil
+	d := &runtime.Dict{}
+	have := map[string]bool{}
+	for _, f := range fields {
+		if !have[f.key] {
+			have[f.key] = true
+			d.Fields = append(d.Fields, runtime.Field{Key: f.key, Value: f.value})
+		}
 	}
-	typ, _ := v.headers().(*runtime.Dict)
-	if !IsForm(typ.Text("content-type")) {
-		return nil
-	}
-	return formDict(v.e.Raw)
+	return d
 }
 
 // IsForm and IsJSON tell what a Content-Type names, whatever its letter case

@@ -1,42 +1,42 @@
 package ingress
 
 import (
-	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/hook"
 )
 
 // Webhooks are the routes that rules registered. Safe for concurrent use.
 type Webhooks interface {
 	// Route looks a request up. If the path is known but not with this method,
-	// found is false and allow lists the methods it is known with.
-	Route(method, path string) (r Route, found bool, allow []string)
+	// r is nil and allow lists the methods it is known with. The Route is not
+	// changed.
+	Route(method, path string) (r *Route, allow []string)
 }
 
-// The signature schemes of a Route.
-const (
-	// SignatureGitHub is X-Hub-Signature-256: sha256= and hexadecimal digits.
-	SignatureGitHub = "github"
-	// SignatureHMAC is hexadecimal HMAC-SHA256 of the body in Route.Header,
-	// with or without sha256= in front.
-	SignatureHMAC = "hmac-sha256"
-)
-
-// Route is what the way in needs to know of a webhook. A Route that is neither
-// Open nor has a Secret lets nobody in.
+// Route is what the way in needs to know of a webhook.
 type Route struct {
-	Open      bool
-	Secret    string
-	Signature string // SignatureGitHub (also "") or SignatureHMAC
-	Header    string // for SignatureHMAC; "" is X-Signature
-	MaxBody   int    // bytes; 0 or more than the server's own limit: that limit
-	// Hits, if not nil, counts what comes and what is answered.
+	// Lock says who may call; the zero one lets nobody in.
+	Lock hook.Lock
+	// MaxBody bounds the body, in bytes; 0, or more than the server's own
+	// limit, is that limit.
+	MaxBody int
+	// Limiter bounds how often it is called, in this process; nil is no bound.
+	Limiter *hook.Limiter
+	// Dedupe says what names a delivery.
+	Dedupe hook.Dedupe
+	// CheckBody says why a body cannot be decoded, as the sender is told; nil
+	// takes every body in.
+	CheckBody func(contentType string, body []byte) error
+	// Hits, if not nil, counts what comes and how it is answered.
 	Hits *Hits
 }
 
@@ -47,13 +47,13 @@ func (s *Server) webhook(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	method, path := string(ctx.Method()), string(ctx.URI().PathOriginal())
-	r, found, allow := s.o.Webhooks.Route(method, path)
+	r, allow := s.o.Webhooks.Route(method, path)
 	switch {
-	case !found && len(allow) > 0:
+	case r == nil && len(allow) > 0:
 		ctx.Response.Header.Set("Allow", strings.Join(allow, ", "))
 		say(ctx, fasthttp.StatusMethodNotAllowed, "method not allowed")
 		return
-	case !found:
+	case r == nil:
 		say(ctx, fasthttp.StatusNotFound, "not found")
 		return
 	case s.draining.Load():
@@ -62,98 +62,127 @@ func (s *Server) webhook(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	defer r.Hits.count(ctx, s.o.Now)
-	body := ctx.PostBody()
-	if r.MaxBody > 0 && len(body) > r.MaxBody {
-		say(ctx, fasthttp.StatusRequestEntityTooLarge, "body too large")
-		return
-	}
-	if !r.authentic(&ctx.Request.Header, body) {
+	defer r.Hits.count(ctx, s.o.Now)
+	q := hookRequest{ctx, s.client(ctx)}
+	if !s.admit(r, q) {
 		s.counts.byKind[event.Webhook].refused.Inc()
-		say(ctx, fasthttp.StatusUnauthorized, "not authentic")
 		return
 	}
-	if !plainEncoding(ctx.Request.Header.Peek("Content-Encoding")) {
-		s.counts.byKind[event.Webhook].refused.Inc()
-		say(ctx, fasthttp.StatusUnsupportedMediaType, "unsupported encoding")
-		return
-	}
-	s.accept(ctx, s.webhookEvent(ctx, method, path, body))
+	s.accept(ctx, s.webhookEvent(r, q, method, path))
 }
 
-func (r Route) authentic(h *fasthttp.RequestHeader, body []byte) bool {
-	if r.Open {
-		return true
+// admit applies what a route asks of a request, before anything of it is
+// decoded, and then whether it can be. It answers what it refuses.
+//
+// The rate comes after the lock: else strangers could use up what the sender
+// may do. It comes before the body is looked at.
+func (s *Server) admit(r *Route, q hookRequest) bool {
+	ctx, body := q.ctx, q.ctx.PostBody()
+	if r.MaxBody > 0 && len(body) > r.MaxBody {
+		say(ctx, fasthttp.StatusRequestEntityTooLarge, "body too large")
+		return false
 	}
-	name := "X-Hub-Signature-256"
-	switch r.Signature {
-	case "", SignatureGitHub:
-	case SignatureHMAC:
-		if name = r.Header; name == "" {
-			name = "X-Signature"
+	now := s.o.Now()
+	if !r.Lock.Admits(q.proof(), now) {
+		if c := r.Lock.Challenge(); c != "" {
+			ctx.Response.Header.Set("WWW-Authenticate", c)
 		}
-	default:
+		say(ctx, fasthttp.StatusUnauthorized, "not authentic")
 		return false
 	}
-	given, once := only(h.PeekAll(name))
-	if r.Secret == "" || !once {
+	if ok, wait := r.Limiter.Take(now); !ok {
+		seconds := (wait + time.Second - 1) / time.Second
+		ctx.Response.Header.Set("Retry-After", strconv.Itoa(int(seconds)))
+		say(ctx, fasthttp.StatusTooManyRequests, "too many requests")
 		return false
 	}
-	digits, prefixed := bytes.CutPrefix(given, []byte("sha256="))
-	if !prefixed && r.Signature != SignatureHMAC {
+	if !plainEncoding(ctx.Request.Header.Peek("Content-Encoding")) {
+		say(ctx, fasthttp.StatusUnsupportedMediaType, "unsupported encoding")
 		return false
 	}
-	var want [sha256.Size]byte
-	if !decodeHex(want[:], digits) {
-		return false
+	if r.CheckBody != nil {
+		if err := r.CheckBody(string(ctx.Request.Header.ContentType()), body); err != nil {
+			say(ctx, fasthttp.StatusBadRequest, err.Error())
+			return false
+		}
 	}
-	mac := hmac.New(sha256.New, []byte(r.Secret))
-	mac.Write(body)
-	return hmac.Equal(mac.Sum(nil), want[:])
+	return true
+}
+
+// hookRequest is a request to a webhook, and where it comes from.
+type hookRequest struct {
+	ctx    *fasthttp.RequestCtx
+	client netip.Addr
+}
+
+// proof is the request as a lock sees it; it refers to the request's buffers.
+func (q hookRequest) proof() *hook.Request {
+	return &hook.Request{Header: q.header, Body: q.ctx.PostBody(), Remote: q.client}
+}
+
+func (q hookRequest) header(name string) []string {
+	values := q.ctx.Request.Header.PeekAll(name)
+	if len(values) == 0 {
+		return nil
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// client is the address of the client, behind the proxies that are trusted.
+func (s *Server) client(ctx *fasthttp.RequestCtx) netip.Addr {
+	peer, ok := netip.AddrFromSlice(ctx.RemoteIP())
+	if !ok || len(s.o.TrustedProxies) == 0 {
+		return peer.Unmap()
+	}
+	return hook.Client(peer, s.o.TrustedProxies, hookRequest{ctx: ctx}.header("X-Forwarded-For"))
+}
+
+// remote is the text of an address, "" of none.
+func remote(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // webhookEvent copies the request into an event.
-func (s *Server) webhookEvent(ctx *fasthttp.RequestCtx, method, path string, body []byte) *event.Event {
-	req := &event.Request{
-		Method: method, Path: path,
-		Query: string(ctx.URI().QueryString()), Remote: s.origin(ctx).Client.String(),
-	}
+func (s *Server) webhookEvent(r *Route, q hookRequest, method, path string) *event.Event {
+	ctx := q.ctx
+	body := append([]byte(nil), ctx.PostBody()...)
+	req := &event.Request{Method: method, Path: path, Query: string(ctx.URI().QueryString()), Remote: remote(q.client)}
 	for k, v := range ctx.Request.Header.All() {
 		req.Headers = append(req.Headers, event.Header{Name: strings.ToLower(string(k)), Value: string(v)})
 	}
 	return &event.Event{
-		ID: s.webhookID(req, body), Kind: event.Webhook, Type: "webhook",
-		Received: s.o.Now(), Via: "http", Encoding: event.HTTP,
-		Raw: append([]byte(nil), body...), Request: req,
+		ID: s.webhookID(r, q, req, body), Kind: event.Webhook, Type: "webhook",
+		Received: s.o.Now(), Via: "http", Encoding: event.HTTP, Raw: body, Request: req,
 	}
 }
 
-// deliveryHeaders name a delivery; a repeated delivery repeats them.
-var deliveryHeaders = [...]string{"x-github-delivery", "x-gitlab-event-uuid", "webhook-id", "idempotency-key"}
-
-// webhookID is the same for a delivery that is sent again under its own id, and
-// different for any two others: a sender may well mean the same thing twice.
-func (s *Server) webhookID(r *event.Request, body []byte) string {
+// webhookID is the same for a delivery that is sent again under its own name,
+// and different for any two others.
+func (s *Server) webhookID(r *Route, q hookRequest, req *event.Request, body []byte) string {
 	h := sha256.New()
 	part := func(text string) {
 		h.Write([]byte(text))
 		h.Write([]byte{0})
 	}
-	part(r.Method)
-	part(r.Path)
-	part(r.Query)
-	named := false
-	for _, want := range deliveryHeaders {
-		for _, have := range r.Headers {
-			if have.Name == want && have.Value != "" {
-				part(have.Name)
-				part(have.Value)
-				named = true
-			}
-		}
+	part(req.Method)
+	part(req.Path)
+	names, exact := r.Dedupe.Key(r.Lock.Signature.Scheme, q.proof())
+	if len(names) == 0 {
+		names = []string{s.o.Nonce()}
 	}
-	if !named {
-		part(s.o.Nonce())
+	for _, n := range names {
+		part(n)
 	}
-	h.Write(body)
+	if !exact {
+		part(req.Query)
+		h.Write(body)
+	}
 	return "wh-" + hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -11,17 +11,28 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/hook"
 	"github.com/starling-rules/starling/engine/ingress"
 )
 
 // hooks knows one path for one method.
 type hooks struct{ route ingress.Route }
 
-func (h hooks) Route(method, path string) (ingress.Route, bool, []string) {
-	if path != "/hooks/gh/api" {
-		return ingress.Route{}, false, nil
+func (h hooks) Route(method, path string) (*ingress.Route, []string) {
+	switch {
+	case path != "/hooks/gh/api":
+		return nil, nil
+	case method != "POST":
+		return nil, []string{"POST", "PUT"}
 	}
-	return h.route, method == "POST", []string{"POST", "PUT"}
+	return &h.route, nil
+}
+
+// open is a route that anybody may call, locked one that wants a secret.
+var open = ingress.Route{Lock: hook.Lock{Open: true}}
+
+func locked(s hook.Signature) ingress.Route {
+	return ingress.Route{Lock: hook.Lock{Signature: s, Secrets: []string{"s"}}}
 }
 
 func hub(secret, body string) string {
@@ -39,20 +50,19 @@ func TestWebhookSignatures(t *testing.T) {
 		header string
 		status int
 	}{
-		"open":                    {ingress.Route{Open: true}, "X: y", 200},
+		"open":                    {open, "X: y", 200},
 		"neither":                 {ingress.Route{}, "X-Hub-Signature-256: sha256=" + hub("", body), 401},
-		"github":                  {ingress.Route{Secret: "s", Signature: "github"}, "X-Hub-Signature-256: sha256=" + good, 200},
-		"github is the default":   {ingress.Route{Secret: "s"}, "X-Hub-Signature-256: sha256=" + good, 200},
-		"github without prefix":   {ingress.Route{Secret: "s"}, "X-Hub-Signature-256: " + good, 401},
-		"github upper case":       {ingress.Route{Secret: "s"}, "X-Hub-Signature-256: sha256=" + strings.ToUpper(good), 401},
-		"github wrong secret":     {ingress.Route{Secret: "s"}, "X-Hub-Signature-256: sha256=" + hub("t", body), 401},
-		"github missing":          {ingress.Route{Secret: "s"}, "X: y", 401},
-		"github twice":            {ingress.Route{Secret: "s"}, "X-Hub-Signature-256: sha256=" + good + "\r\nX-Hub-Signature-256: sha256=" + good, 401},
-		"hmac":                    {ingress.Route{Secret: "s", Signature: "hmac-sha256", Header: "X-Mine"}, "x-mine: " + good, 200},
-		"hmac with prefix":        {ingress.Route{Secret: "s", Signature: "hmac-sha256"}, "X-Signature: sha256=" + good, 200},
-		"unknown scheme":          {ingress.Route{Secret: "s", Signature: "md5"}, "X-Hub-Signature-256: sha256=" + good, 401},
-		"too large for the route": {ingress.Route{Open: true, MaxBody: 3}, "X: y", 413},
-		"compressed":              {ingress.Route{Open: true}, "Content-Encoding: gzip", 415},
+		"github":                  {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: sha256=" + good, 200},
+		"github without prefix":   {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: " + good, 401},
+		"github upper case":       {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: sha256=" + strings.ToUpper(good), 401},
+		"github wrong secret":     {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: sha256=" + hub("t", body), 401},
+		"github missing":          {locked(hook.Signature{Scheme: "github"}), "X: y", 401},
+		"github twice":            {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: sha256=" + good + "\r\nX-Hub-Signature-256: sha256=" + good, 401},
+		"hmac":                    {locked(hook.Signature{Scheme: "hmac-sha256", Header: "X-Mine"}), "x-mine: " + good, 200},
+		"hmac with prefix":        {locked(hook.Signature{Scheme: "hmac-sha256"}), "X-Signature: sha256=" + good, 200},
+		"unknown scheme":          {locked(hook.Signature{Scheme: "md5"}), "X-Hub-Signature-256: sha256=" + good, 401},
+		"too large for the route": {ingress.Route{Lock: hook.Lock{Open: true}, MaxBody: 3}, "X: y", 413},
+		"compressed":              {open, "Content-Encoding: gzip", 415},
 	} {
 		s := &sink{}
 		srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{c.route} })
@@ -69,7 +79,7 @@ func TestWebhookEventHoldsTheRequest(t *testing.T) {
 		Status: 418, ContentType: "text/plain", Body: []byte("tea"),
 		Headers: []event.Header{{Name: "X-Pot", Value: "1\r\nEvil: 1"}, {Name: "Content-Length", Value: "0"}},
 	}}
-	srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{ingress.Route{Open: true}} })
+	srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{open} })
 	body := "a=1\x00\xff"
 	r := do(t, srv, request{path: "/hooks/gh/api?x=1&x=2", body: body, mediaType: "text/odd", unsigned: true, header: []string{"X-Two: 1", "X-Two: 2"}})
 	if r.status != 418 || r.body != "tea" || r.header.Get("X-Pot") == "" || r.header.Get("Evil") != "" {
@@ -97,7 +107,7 @@ func TestWebhookEventHoldsTheRequest(t *testing.T) {
 func TestWebhookRoutes(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
-	srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{ingress.Route{Open: true}} })
+	srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{open} })
 	if r := do(t, srv, request{method: "GET", path: "/hooks/gh/api"}); r.status != 405 || r.header.Get("Allow") != "POST, PUT" {
 		t.Errorf("%+v", r)
 	}
@@ -121,7 +131,7 @@ func TestWebhookIDs(t *testing.T) {
 	s := &sink{}
 	n := 0
 	srv := start(t, s, func(o *ingress.Options) {
-		o.Webhooks = hooks{ingress.Route{Open: true}}
+		o.Webhooks = hooks{open}
 		o.Nonce = func() string { n++; return strconv.Itoa(n) }
 	})
 	post := func(body string, header ...string) string {
@@ -158,7 +168,7 @@ func TestAWebhookWhoseRuleIsLateIsAccepted(t *testing.T) {
 	for took, want := range map[time.Duration]int{time.Second: 200, 2500 * time.Millisecond: 202} {
 		now := at
 		srv := start(t, &sink{}, func(o *ingress.Options) {
-			o.Webhooks = hooks{ingress.Route{Open: true}}
+			o.Webhooks = hooks{open}
 			o.Sink = &slow{pass: func() { now = now.Add(took) }}
 			o.Now = func() time.Time { return now }
 		})

@@ -45,6 +45,9 @@ type hit struct {
 	rule   *Rule
 	groups *event.Match
 	usage  string
+	// witness: a rule of messages that does not run on this mention, but on
+	// the message that Slack reports along with it.
+	witness bool
 	// elements are the actions of the event that the rule is for, a bit each.
 	elements uint64
 	// by is the rule because of which this one does not run after all.
@@ -73,7 +76,7 @@ func (r *Rule) check(s *subject, h *hit) reason {
 	case !r.filter.user(s):
 		return otherUser
 	}
-	*h = hit{rule: r}
+	*h = hit{rule: r, witness: r.Kind == event.Message && s.e.Kind == event.Mention && r.Match == ""}
 	return r.checkPattern(s, h)
 }
 
@@ -95,7 +98,7 @@ func (r *Rule) checkKind(s *subject) reason {
 		return r.checkMessage(e)
 	case event.Message:
 		// What is asked of a bot may reach it as a mention alone.
-		if e.Kind != event.Message && (e.Kind != event.Mention || r.Match == "") {
+		if e.Kind != event.Message && (e.Kind != event.Mention || r.Match == "" && !s.witness) {
 			return otherKind
 		}
 		return r.checkMessage(e)

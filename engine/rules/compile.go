@@ -128,10 +128,12 @@ func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	}
 	r.Func = c.handler(r)
 	c.options(r)
+	fn, _ := c.args.Get("fn")
+	c.document(r, fn)
 	c.boundKind(r)
 	v, given := c.args.Get(decl.arg)
 	switch {
-	case decl.kind == event.Message && c.matchOption(r):
+	case isText(decl.kind) && c.matchOption(r):
 	case decl.read == nil:
 		r.any = true
 		c.kinds(r)

@@ -23,9 +23,11 @@ func (r *Rule) slots() []string {
 	k := string(r.Kind) + "\x00"
 	switch {
 	case r.Hook != nil:
-		out := make([]string, len(r.Hook.Methods))
-		for i, m := range r.Hook.Methods {
-			out[i] = k + m + r.Hook.shape()
+		var out []string
+		for _, m := range r.Hook.Methods {
+			for _, shape := range r.Hook.shapes() {
+				out = append(out, k+m+shape)
+			}
 		}
 		return out
 	case r.re != nil:

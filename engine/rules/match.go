@@ -111,6 +111,7 @@ func (sc *scratch) found(x *index, text int32) {
 // that match.
 func (s *Set) collect(sc *scratch) {
 	e := sc.subject.e
+	sc.subject.witness = s.needs.nothing
 	switch {
 	case e.Kind == event.Webhook && e.Request != nil:
 		rest, more := cutPath(e.Request.Path)
@@ -121,7 +122,7 @@ func (s *Set) collect(sc *scratch) {
 		}
 	case e.Kind == event.Message && sc.subject.addressed:
 		s.lookUp(event.Mention, s.kinds[event.Mention], sc)
-	case e.Kind == event.Mention && s.needs.text:
+	case e.Kind == event.Mention && (s.needs.text || s.needs.nothing):
 		s.lookUp(event.Message, s.kinds[event.Message], sc)
 	}
 	s.lookUp(e.Kind, s.kinds[e.Kind], sc)
@@ -172,6 +173,11 @@ func (s *Set) lookUp(kind event.Kind, x *index, sc *scratch) {
 // answers, and stop ends the list.
 func resolve(hits []hit) {
 	resolveMatch(hits)
+	for i := range hits {
+		if h := &hits[i]; h.witness {
+			h.by = h.rule
+		}
+	}
 	resolveCommands(hits)
 	var one *hit
 	var elements uint64

@@ -18,7 +18,7 @@ type Set struct {
 	kinds                    map[event.Kind]*index
 	// any is the rules of on.event: they see events of every kind.
 	any    *index
-	routes router
+	routes *router
 	names  Names
 	slow   []*Rule
 	// scriptOf numbers the scripts of the rules, by number.
@@ -29,12 +29,12 @@ type Set struct {
 }
 
 // needs tells which names must be known for an event to be matched.
-type needs struct{ channels, users, text bool }
+type needs struct{ channels, users, text, nothing bool }
 
 // NewSet builds the index. names may be nil: then rules that go by names of
 // channels or users match nothing.
 func NewSet(rules []*Rule, names Names) *Set {
-	s := &Set{byID: make(map[string]*Rule, len(rules)), kinds: map[event.Kind]*index{}, routes: router{}, names: names}
+	s := &Set{byID: make(map[string]*Rule, len(rules)), kinds: map[event.Kind]*index{}, routes: &router{}, names: names}
 	ordered := slices.Clone(rules)
 	slices.SortFunc(ordered, before)
 	builders := map[event.Kind]*indexBuilder{}
@@ -97,7 +97,8 @@ func (s *Set) keepAside(r *Rule) {
 
 func (s *Set) need(r *Rule) {
 	s.needs.channels = s.needs.channels || len(r.filter.channelNames)+len(r.filter.channelGlobs) > 0
-	s.needs.text = s.needs.text || r.Match != ""
+	s.needs.text = s.needs.text || r.Match != "" && r.Kind == event.Message
+	s.needs.nothing = s.needs.nothing || r.Match == matchNothing && r.Kind == event.Mention
 	s.needs.users = s.needs.users || len(r.filter.userNames)+len(r.filter.userMails) > 0
 }
 

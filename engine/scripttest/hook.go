@@ -1,9 +1,6 @@
 package scripttest
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/hook"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -50,8 +48,12 @@ func webhook(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	if contentType != "" {
 		headers.Set("content-type", contentType)
 	}
-	if h := w.signature(rule.Hook, body); h[0] != "" {
-		headers.Set(h[0], h[1])
+	signed, err := w.signed(rule.Hook, body)
+	if err != nil {
+		return w.finish(r, err)
+	}
+	for _, h := range signed {
+		headers.Set(strings.ToLower(h.Name), h.Value)
 	}
 	if d := a.Map("headers"); d != nil {
 		for _, f := range d.Fields {
@@ -118,26 +120,9 @@ func requestBody(a *runtime.Args) (body []byte, contentType string, err error) {
 	return body, contentType, nil
 }
 
-// signature is the header that proves a request to be from who knows the secret.
-func (w *world) signature(h *rules.Hook, body []byte) [2]string {
-	if h.Open {
-		return [2]string{}
-	}
-	var secret strings.Builder
-	for _, p := range h.Secret.Parts {
-		secret.WriteString(p.Text)
-		if p.Name != "" {
-			v, _ := w.secret(p.Name)
-			secret.WriteString(v)
-		}
-	}
-	mac := hmac.New(sha256.New, []byte(secret.String()))
-	mac.Write(body)
-	digits := "sha256=" + hex.EncodeToString(mac.Sum(nil))
-	if h.Signature == "hmac-sha256" {
-		return [2]string{"x-signature", digits}
-	}
-	return [2]string{"x-hub-signature-256", digits}
+// signed are the headers that prove a request to be from who knows the secrets.
+func (w *world) signed(h *rules.Hook, body []byte) ([]hook.Header, error) {
+	return h.Lock(w.secret).Sign(body, w.clock.Now())
 }
 
 // maxFirings bounds what one t.advance sets off.
@@ -222,11 +207,7 @@ func (w *world) due(name string) (due []*rules.Rule, at time.Time) {
 func (w *world) fire(r *run, due []*rules.Rule, at time.Time) error {
 	w.clock.set(at)
 	for _, rule := range due {
-		err := w.deliver(r, &event.Event{
-			ID:   "sch-" + rule.ID + "-" + strconv.FormatInt(at.Unix(), 10),
-			Kind: event.Schedule, Type: "schedule", CallbackID: rule.ID, Via: "local",
-			Received: at, ScheduledAt: at, Encoding: event.None,
-		})
+		err := w.deliver(r, rule.Firing(at, at))
 		if err != nil {
 			return err
 		}

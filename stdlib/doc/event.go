@@ -84,11 +84,14 @@ func EventFields() []Field {
 		{"method", str, hook, "HTTP method."},
 		{"path", str, hook, "Path of the URL."},
 		{"params", "dict", hook, "The parts in braces of the rule's route."},
-		{"query", "dict", hook, "Parameters of the URL; of one that is there twice the first."},
-		{"headers", "dict", hook, "Header fields, by lower-case name."},
-		{"body", str, hook, "The body as it came."},
+		{"query", "dict", hook, "Parameters of the URL; one that is there several times is a list."},
+		{"headers", "dict", hook, "Header fields, by lower-case name; those that are there several times are joined by commas."},
+		{"cookies", "dict", hook, "Cookies of the request, by name."},
+		{"remote", str, hook, "Address of the client, behind trusted proxies."},
+		{"body", str, hook, "The body as text."},
+		{"body_bytes", "bytes", hook, "The body as it came."},
 		{"json", "any", hook, "The body decoded, if it is JSON."},
-		{"form", "any", hook, "The fields of a form; with `form_param` that parameter, decoded if it is JSON."},
+		{"form", "any", hook, "The fields of a form, one that is there several times as a list; with `form_param` that parameter, decoded if it is JSON."},
 
 		{"scheduled_at", "float", "schedule", "The time that was due, in seconds since 1970."},
 	}

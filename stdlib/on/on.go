@@ -69,6 +69,10 @@ func options(kind string) []runtime.Param {
 		opts = append(opts, declare.OneOf("match", []string{"command", "mention", "readable", "nothing"}, nil,
 			"How the pattern is tried, with names in the place of ids: `readable`: a regex on the text. `command`: what is asked of the bot begins with it, literally; `mention`: the same, wherever the bot is mentioned; of these two only the first rule runs. `nothing`: no pattern; the bot is asked for what no such rule matches. `e.match` has `parsed_text`, `command_text` and `args`."))
 	}
+	if kind == "mention" {
+		opts = append(opts, declare.OneOf("match", []string{"nothing"}, nil,
+			"`nothing`: the bot is asked for what no rule of messages or mentions is for; those without a pattern do not count. The regex is empty then."))
+	}
 	return opts
 }
 
@@ -197,19 +201,7 @@ func others() []*runtime.Builtin {
 				Star: "on.event(\"team_join\", lambda e: dm(e.user, \"Welcome!\"))",
 				Lua:  "on.event(\"team_join\", function(e) return dm(e.user, \"Welcome!\") end)",
 			}),
-		rule("webhook", "Answer HTTP requests from outside Slack.", "What the function returns is the answer: text, a dict as JSON, or `http_reply`. Without `secret` or `open=True` the rule is refused.",
-			[]runtime.Param{
-				declare.Arg("route", runtime.TString, "Method and path; parts in braces become `e.params`: `{name}` `{n:int}` `{x:float}` `{p:path}` `{u:uuid}`."), fn,
-				declare.Key("form_param", runtime.TString, nil, "`e.form` is this parameter of the form, decoded if it is JSON; a request without it is refused."),
-				declare.Key("raw", runtime.TBool, false, "Do not decode the body; `e.body` is all there is."),
-				declare.Key("secret", runtime.TText, nil, "The shared secret that requests must prove to know."),
-				declare.Key("signature", runtime.TString, nil, "How they prove it: `github` is X-Hub-Signature-256."),
-				declare.Key("open", runtime.TBool, false, "Anybody may call this route."),
-			},
-			runtime.Example{
-				Star: "def pushed(e):\n    post(\"#code\", \"push to \" + e.params.repo)\non.webhook(\"POST /hooks/gh/{repo}\", pushed, secret=secret(\"GH\"), signature=\"github\")",
-				Lua:  "on.webhook(\"POST /hooks/gh/{repo}\", function(e) post(\"#code\", \"push to \" .. e.params.repo) end, {secret = secret(\"GH\"), signature = \"github\"})",
-			}),
+		webhook(),
 		rule("schedule", "Run a function at set times.",
 			"`e.scheduled_at` is the time that was due. Several processes on one store fire once. A time of day that the clock jumps over is due at that moment, one that it shows twice the first time; a line for every hour goes by elapsed time.",
 			[]runtime.Param{

@@ -57,11 +57,14 @@
 ---@field method string? HTTP method. Of: webhook.
 ---@field path string? Path of the URL. Of: webhook.
 ---@field params table<string, any>? The parts in braces of the rule's route. Of: webhook.
----@field query table<string, any>? Parameters of the URL; of one that is there twice the first. Of: webhook.
----@field headers table<string, any>? Header fields, by lower-case name. Of: webhook.
----@field body string? The body as it came. Of: webhook.
+---@field query table<string, any>? Parameters of the URL; one that is there several times is a list. Of: webhook.
+---@field headers table<string, any>? Header fields, by lower-case name; those that are there several times are joined by commas. Of: webhook.
+---@field cookies table<string, any>? Cookies of the request, by name. Of: webhook.
+---@field remote string? Address of the client, behind trusted proxies. Of: webhook.
+---@field body string? The body as text. Of: webhook.
+---@field body_bytes string? The body as it came. Of: webhook.
 ---@field json any The body decoded, if it is JSON. Of: webhook.
----@field form any The fields of a form; with `form_param` that parameter, decoded if it is JSON. Of: webhook.
+---@field form any The fields of a form, one that is there several times as a list; with `form_param` that parameter, decoded if it is JSON. Of: webhook.
 ---@field scheduled_at number? The time that was due, in seconds since 1970. Of: schedule.
 
 ---A secret of the configuration: it prints as ***.

@@ -110,15 +110,21 @@ class Event:
     params: dict[str, Any] | None
     """The parts in braces of the rule's route. Of: webhook."""
     query: dict[str, Any] | None
-    """Parameters of the URL; of one that is there twice the first. Of: webhook."""
+    """Parameters of the URL; one that is there several times is a list. Of: webhook."""
     headers: dict[str, Any] | None
-    """Header fields, by lower-case name. Of: webhook."""
+    """Header fields, by lower-case name; those that are there several times are joined by commas. Of: webhook."""
+    cookies: dict[str, Any] | None
+    """Cookies of the request, by name. Of: webhook."""
+    remote: str | None
+    """Address of the client, behind trusted proxies. Of: webhook."""
     body: str | None
+    """The body as text. Of: webhook."""
+    body_bytes: bytes | None
     """The body as it came. Of: webhook."""
     json: Any
     """The body decoded, if it is JSON. Of: webhook."""
     form: Any
-    """The fields of a form; with `form_param` that parameter, decoded if it is JSON. Of: webhook."""
+    """The fields of a form, one that is there several times as a list; with `form_param` that parameter, decoded if it is JSON. Of: webhook."""
     scheduled_at: float | None
     """The time that was due, in seconds since 1970. Of: schedule."""
 
