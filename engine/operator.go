@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
@@ -28,6 +29,9 @@ type Operator struct {
 	// need them.
 	Slack *slackapi.Client
 	Teams map[string]string
+	// Hits counts the requests for the webhook of a rule; nil if there is no
+	// server.
+	Hits func(rule string) ingress.Seen
 }
 
 // RuleReport is a rule as operators see it.

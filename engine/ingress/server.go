@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fasthttp/router"
@@ -79,6 +80,7 @@ type Server struct {
 	o        Options
 	log      *slog.Logger
 	verifier *Verifier
+	tokens   atomic.Pointer[[]Secret] // Options.VerificationTokens
 	counts   counts
 	quiet    rateLimited
 	base     context.Context
@@ -90,6 +92,25 @@ func New(o Options) (*Server, error) {
 	if o.Sink == nil {
 		return nil, errors.New("ingress: Options.Sink is missing")
 	}
+	o.complete()
+	ln, err := listen(o.Listener, o.Addr, o.TLS)
+	if err != nil {
+		return nil, err
+	}
+	second, err := o.Secure.open()
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	s := &Server{o: o, log: o.Logger, verifier: NewVerifier(o.MaxSkew, o.Secrets...), counts: newCounts(o.Metrics)}
+	s.SetVerificationTokens(o.VerificationTokens...)
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.listener = newListener(ln, o.Limits, o.Logger, s.accessLog(s.routes().Handler))
+	s.second = second
+	return s, nil
+}
+
+// complete sets the defaults.
+func (o *Options) complete() {
 	if o.MaxSkew == 0 {
 		o.MaxSkew = 5 * time.Minute
 	}
@@ -108,19 +129,6 @@ func New(o Options) (*Server, error) {
 	if o.Nonce == nil {
 		o.Nonce = rand.Text
 	}
-	ln, err := listen(o.Listener, o.Addr, o.TLS)
-	if err != nil {
-		return nil, err
-	}
-	second, err := o.Secure.open()
-	if err != nil {
-		return nil, errors.Join(err, ln.Close())
-	}
-	s := &Server{o: o, log: o.Logger, verifier: NewVerifier(o.MaxSkew, o.Secrets...), counts: newCounts(o.Metrics)}
-	s.base, s.cancel = context.WithCancel(context.Background())
-	s.listener = newListener(ln, o.Limits, o.Logger, s.accessLog(s.routes().Handler))
-	s.second = second
-	return s, nil
 }
 
 // slackPaths each take every kind of payload.
