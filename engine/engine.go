@@ -29,6 +29,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/starling-rules/starling/engine/api"
 	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/cert"
 	"github.com/starling-rules/starling/engine/config"
@@ -62,8 +63,8 @@ type Options struct {
 	Exts map[string]string
 	// Scripts are the library scripts behind "@starling//"; may be nil.
 	Scripts fs.FS
-	// Reload reads the configuration again when its file has changed: omnibot's
-	// handlers in it are taken up at once. May be nil.
+	// Reload reads the configuration again when its file has changed: what can
+	// change without a restart is taken up at once, whole or not at all. May be nil.
 	Reload func() (*config.Config, error)
 	// Store keeps events and state; nil opens the one that Config names. The
 	// engine closes it either way.
@@ -112,6 +113,12 @@ type Engine struct {
 	loaded    atomic.Bool // a rule has been in force
 	ending    atomic.Bool
 	self      atomic.Pointer[slackapi.Identity]
+	// cfg is the configuration in force: Options.Config until its file changes.
+	cfg atomic.Pointer[config.Config]
+	// newcomers is told when there may be bots that nobody knows yet.
+	newcomers chan struct{}
+	api       *api.API
+	web       *door.HTTP
 	started   chan struct{}
 	close     sync.Once
 	// recent are the latest events, explainer says what the rules make of one.
@@ -125,7 +132,9 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{})}
+	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), newcomers: make(chan struct{}, 1)}
+	e.cfg.Store(o.Config)
+	o.handlers.Tell(e.reconfigure)
 	defer func() {
 		if err != nil {
 			e.shut(context.WithoutCancel(ctx))
@@ -229,12 +238,12 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	web, err := door.NewHTTP(door.HTTPOptions{Allow: slices.Concat(c.HTTP.Allow, c.Handlers.Hosts), Proxy: c.HTTP.Proxy, Logger: e.log, Metrics: e.metrics})
+	e.web, err = door.NewHTTP(door.HTTPOptions{Allow: slices.Concat(c.HTTP.Allow, c.Handlers.Hosts), Proxy: c.HTTP.Proxy, Logger: e.log, Metrics: e.metrics})
 	if err != nil {
 		return nil, err
 	}
 	live := door.NewLive(door.Deps{
-		Slack: e.slack, HTTP: web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
+		Slack: e.slack, HTTP: e.web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
 		Secrets: e.secretOf,
 		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Metrics: e.metrics,
 	})
@@ -266,7 +275,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 
 // complete fills in what only the server knows of an event.
 func (e *Engine) complete(ev *event.Event) {
-	if len(e.bots.teams) > 0 {
+	if e.bots.configured() {
 		e.bots.complete(ev)
 		return
 	}
@@ -281,17 +290,27 @@ func (e *Engine) complete(ev *event.Event) {
 // and mentions of it. It tries until Slack answers or says no.
 func (e *Engine) introduce(ctx context.Context) error {
 	var each sync.WaitGroup
-	for _, bot := range e.bots.callable(e.o.Config) {
-		each.Go(func() {
-			o := slackapi.CallOptions{Team: bot.TeamID, Bot: bot.Name}
-			_ = e.introduceOne(ctx, o, func(id slackapi.Identity) { e.bots.introduced(bot, id) })
-		})
-	}
 	defer each.Wait()
-	if len(e.bots.teams) > 0 || e.o.Config.Slack.BotToken == "" {
-		return nil
+	for round, stop := context.WithCancel(ctx); ; round, stop = context.WithCancel(ctx) {
+		for _, bot := range e.bots.strangers() {
+			each.Go(func() {
+				o := slackapi.CallOptions{Team: bot.TeamID, Bot: bot.Name}
+				_ = e.introduceOne(round, o, func(id slackapi.Identity) { e.bots.introduced(bot, id) })
+			})
+		}
+		if !e.bots.configured() && e.config().Slack.BotToken != "" {
+			each.Go(func() {
+				_ = e.introduceOne(round, slackapi.CallOptions{}, func(id slackapi.Identity) { e.self.Store(&id) })
+			})
+		}
+		select {
+		case <-ctx.Done():
+			stop()
+			return nil
+		case <-e.newcomers:
+			stop()
+		}
 	}
-	return e.introduceOne(ctx, slackapi.CallOptions{}, func(id slackapi.Identity) { e.self.Store(&id) })
 }
 
 func (e *Engine) introduceOne(ctx context.Context, o slackapi.CallOptions, known func(slackapi.Identity)) error {
@@ -341,8 +360,11 @@ func (e *Engine) Accept(ctx context.Context, ev *event.Event) error {
 	return e.disp.Accept(ctx, ev)
 }
 
-// Reload reads the rules again, at once.
-func (e *Engine) Reload(ctx context.Context) error { return e.loader.Reload(ctx) }
+// Reload reads the rules and the configuration again, at once.
+func (e *Engine) Reload(ctx context.Context) error {
+	e.o.handlers.Again()
+	return e.loader.Reload(ctx)
+}
 
 // Report says how each rule file fares.
 func (e *Engine) Report() *rules.Report { return e.loader.Report() }

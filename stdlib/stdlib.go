@@ -19,6 +19,7 @@ import (
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib/answer"
 	"github.com/starling-rules/starling/stdlib/base64"
+	"github.com/starling-rules/starling/stdlib/commands"
 	"github.com/starling-rules/starling/stdlib/config"
 	"github.com/starling-rules/starling/stdlib/hash"
 	"github.com/starling-rules/starling/stdlib/http"
@@ -46,6 +47,7 @@ func Builtins() []*runtime.Builtin {
 		http.Builtins(),
 		kv.Builtins(),
 		lookup.Builtins(),
+		commands.Builtins(),
 		config.Builtins(),
 		ui.Builtins(),
 		answer.Builtins(),

@@ -35,6 +35,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/metric"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
@@ -76,6 +77,9 @@ type Options struct {
 	// Drain is how long Run waits for runs under way when it is told to stop
 	// (default 20 s). What is not finished by then goes on at the next start.
 	Drain time.Duration
+
+	// Permit says who may run rules that are not for everybody. Nil: nobody.
+	Permit *permit.Policy
 
 	// Names makes the names of the event's channel and user known, for rules
 	// that go by them, and reports whether they are; without wait it only

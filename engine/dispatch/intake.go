@@ -157,7 +157,7 @@ func (d *Dispatcher) describe(id string, matches []rules.Match) openRun {
 	}
 	open := openRun{
 		ID: id, Rule: r.ID, Script: r.Script, Digest: r.Digest, Func: r.Func, When: r.When,
-		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, After: after, Match: m.Groups,
+		Hosts: r.Hosts, Answer: r.Answers, DryRun: r.DryRun, Limit: limit, ErrorOf: -1, After: after, Match: m.Groups, Groups: r.Groups, Admin: r.Admin,
 		cooldown: r.Cooldown > 0,
 	}
 	if m.Usage != "" {

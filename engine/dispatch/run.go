@@ -11,6 +11,7 @@ import (
 	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -54,7 +55,11 @@ type run struct {
 	// notice is set while the server speaks for itself, answering while the
 	// hooks are asked about an answer, of which said is the result.
 	notice, answering bool
-	said              *said
+	// permitted tells that the run may go ahead, denied why it may not; until
+	// it is known, neither is set.
+	permitted bool
+	denied    *permit.Verdict
+	said      *said
 }
 
 // errAbandoned ends a run without an outcome: the event stays in the store.
@@ -82,7 +87,8 @@ func (r *run) start() {
 		body := r.a.del.Body()
 		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.Func != usageFunc {
+	r.askPermit(r.d.runCtx, false)
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.permitted && r.Func != usageFunc {
 		// Off is asked after Line: a rule that is switched off between the two
 		// ends the line.
 		line := r.line()
@@ -127,6 +133,9 @@ func (r *run) work() {
 		case value == refusedValue{}:
 			end.Outcome, end.Why = Cancelled, r.Verdict.Why
 			r.tellRefused(r.d.runCtx)
+		case r.denied != nil:
+			end.Outcome, end.Why = Cancelled, "not permitted: "+r.denied.Why
+			r.tellDenied(r.d.runCtx)
 		default:
 			r.answer(r.d.runCtx, value)
 		}
@@ -140,7 +149,7 @@ func (r *run) work() {
 	}
 	end.At, end.Steps, end.Passes = r.d.Now(), r.steps, r.passes
 	end.Took = end.At.Sub(r.started)
-	if end.Outcome == skipped && r.cooldown {
+	if (end.Outcome == skipped || end.Outcome == Cancelled) && r.cooldown {
 		r.d.cooldowns.cancel(cooldownKey(r.Rule, r.e), r.ID)
 	}
 	r.judge(end)
@@ -209,6 +218,9 @@ func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Erro
 		default:
 			return skippedValue{}, nil, nil
 		}
+	}
+	if r.askPermit(ctx, true); r.denied != nil {
+		return nil, nil, nil
 	}
 	return r.passesUntilDone(ctx)
 }

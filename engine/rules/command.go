@@ -152,12 +152,12 @@ func resolveCommands(hits []hit) {
 	var one *hit
 	for i := range hits {
 		h := &hits[i]
-		if isText(h.rule.Kind) && len(h.rule.Words) > 0 && (one == nil || len(h.rule.Words) > len(one.rule.Words)) {
+		if h.by == nil && isText(h.rule.Kind) && len(h.rule.Words) > 0 && (one == nil || len(h.rule.Words) > len(one.rule.Words)) {
 			one = h
 		}
 	}
 	for i := range hits {
-		if h := &hits[i]; one != nil && h != one && isText(h.rule.Kind) && len(h.rule.Words) > 0 {
+		if h := &hits[i]; one != nil && h != one && h.by == nil && isText(h.rule.Kind) && len(h.rule.Words) > 0 {
 			h.by = one.rule
 		}
 	}

@@ -20,7 +20,7 @@ func Unreachable(rules []*Rule) []Finding {
 	slices.SortFunc(ordered, before)
 	out := doubled(ordered, lits)
 	stops := map[event.Kind][]*Rule{}
-	
+
 	for _, r := range ordered {
 		if !r.Enabled || r.aside() || r.Kind == event.Schedule || r.Kind == event.Other && r.any {
 			continue

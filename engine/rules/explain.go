@@ -52,6 +52,9 @@ func (s *Set) ExplainWithin(e *event.Event, off func(*Rule) bool) []Verdict {
 	for i := range hits {
 		h, v := &hits[i], &out[at[i]]
 		switch {
+		case h.witness:
+			v.Why = otherKind.words(h.rule, sub)
+			continue
 		case h.stopped:
 			v.Why = fmt.Sprintf("stopped by %s at %s", h.by, h.by.Pos)
 			continue

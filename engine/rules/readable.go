@@ -18,7 +18,8 @@ const (
 	// matchReadable: the pattern is a regex on the text as people read it.
 	matchReadable = "readable"
 	// matchNothing: the message is directed at the bot, and no other rule with
-	// a match option meets it. There is no pattern.
+	// a match option meets it; as a rule of mentions, no other rule that has a
+	// pattern meets it. There is no pattern.
 	matchNothing = "nothing"
 )
 
@@ -68,6 +69,14 @@ func (c *compiler) matchOption(r *Rule) bool {
 	v, _ := c.args.Get(c.decl.arg)
 	if v == nil {
 		v = ""
+	}
+	if a, _ := c.args.Get("args"); a != nil {
+		c.fail("args", "leave match out: a rule with args is a command", "%s: args and match exclude each other", c.reg.Name)
+		return true
+	}
+	if r.Kind == event.Mention && r.Match != matchNothing {
+		c.fail("match", "", "%s: match must be %s, got %q", c.reg.Name, matchNothing, r.Match)
+		return true
 	}
 	p, ok := c.pattern(v)
 	switch {
@@ -162,8 +171,25 @@ func resolveMatch(hits []hit) {
 		}
 	}
 	for i := range hits {
-		if h := &hits[i]; h.rule.Match == matchNothing && any != nil {
+		switch h := &hits[i]; {
+		case h.rule.Match != matchNothing:
+		case h.rule.Kind == event.Mention:
+			if o := answering(hits); o != nil {
+				h.by = o.rule
+			}
+		case any != nil:
 			h.by = any.rule
 		}
 	}
+}
+
+// answering returns the first rule that was written for what a message says.
+// Those without a pattern see all messages, and are written for none.
+func answering(hits []hit) *hit {
+	for i := range hits {
+		if r := hits[i].rule; isText(r.Kind) && r.Match != matchNothing && (r.re != nil || r.Pattern != "") {
+			return &hits[i]
+		}
+	}
+	return nil
 }

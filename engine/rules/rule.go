@@ -56,6 +56,11 @@ type Rule struct {
 	// a message begins with. Args is the grammar of its arguments, or nil.
 	Words []string
 	Args  *Grammar
+	// About is what the docstring of the handler says beyond its first line,
+	// which is Help if there is no help option; ScriptDoc is the script's own.
+	// Hidden rules, those with help="", are left out of help.
+	About, ScriptDoc string
+	Hidden           bool
 	// Hook is set for webhooks, Schedule for schedules.
 	Hook     *Hook
 	Schedule *Schedule
@@ -70,9 +75,9 @@ type Rule struct {
 	function string
 	filter   filter
 	// of is Virtual.Of of its script.
-	of string
-	keys     []keySet
-	slow     bool // a message rule with nothing to index it by
+	of   string
+	keys []keySet
+	slow bool // a message rule with nothing to index it by
 }
 
 // Options are those that every registration takes.

@@ -18,6 +18,10 @@ type subject struct {
 	addressed bool
 	after     string
 
+	// witness: rules of messages are tried on a mention, so that what no rule
+	// is for is known to be that. They do not run on it.
+	witness bool
+
 	// readable is for rules with a match option.
 	readable readable
 

@@ -26,7 +26,8 @@ type run struct {
 	answer    *event.Answer
 	late      bool // the answer came too late, or not at all
 	duplicate bool
-	status    int // of a webhook that reached no rule
+	repeated  []<-chan struct{} // events that rules repeat: closed when they are over
+	status    int               // of a webhook that reached no rule
 	errors    *runtime.Dict
 	// excused is set when the test expects a failure.
 	excused bool

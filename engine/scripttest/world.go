@@ -14,6 +14,7 @@ import (
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/help"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
@@ -33,6 +34,10 @@ type world struct {
 	tester *object
 	clock  *clock
 	count  int // of what was made: ids are the same in each run of a test
+	// began is when the clock was started, fired the newest due time of each
+	// schedule that was fired.
+	began time.Time
+	fired map[string]time.Time
 
 	// What the test set up, and what holds for every case of a table.
 	scripts []string
@@ -46,6 +51,7 @@ type world struct {
 	loader *rules.Loader
 	store  *store
 	disp   *dispatch.Dispatcher
+	guide  *help.Guide
 	client *slackapi.Client
 	stop   func()
 
@@ -70,6 +76,7 @@ func newWorld(t *Test) *world {
 // begin makes the parts that hold state.
 func (w *world) begin() {
 	w.clock, w.count = newClock(), 0
+	w.began, w.fired = w.clock.Now(), map[string]time.Time{}
 	w.store = &store{Store: queue.NewMemory(queue.MemoryOptions{Now: w.clock.Now}), settled: map[string]chan struct{}{}}
 	w.runs, w.all = map[string]*run{}, nil
 	w.slack.begin()
@@ -106,6 +113,7 @@ func (w *world) start() error {
 	if w.loader, err = w.s.rules(context.Background(), paths, w.config); err != nil {
 		return err
 	}
+	w.guide = help.New(help.Options{Rules: w.loader.Current, Submit: w.resubmit, Now: w.clock.Now})
 	live, err := w.live()
 	if err != nil {
 		return err
@@ -115,7 +123,7 @@ func (w *world) start() error {
 		Store: w.store, Pool: w.s.pool, Rules: w.loader, Live: live,
 		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
 		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
-		Observe: func(e *event.Event) { w.client.Observe(e) },
+		Observe: func(e *event.Event) { w.client.Observe(e) }, Advise: w.guide.Advise,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -149,6 +157,7 @@ func (w *world) live() (door.Live, error) {
 		Slack: w.client, HTTP: out, State: w.store.State(), Secrets: w.secret, Now: w.clock.Now,
 		MaxKeys: w.s.cfg.Limits.KVKeys, MaxBytes: int64(w.s.cfg.Limits.KVBytes),
 	})
+	maps.Copy(live, w.guide.Handlers())
 	maps.Copy(live, w.s.r.o.Live)
 	for kind, h := range live {
 		do := h.Do
@@ -226,12 +235,38 @@ func (w *world) deliver(r *run, e *event.Event) error {
 	}
 	timer := time.NewTimer(settleIn)
 	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timer.C:
-		return fmt.Errorf("the rules did not end within %s", settleIn)
+	for {
+		select {
+		case <-done:
+		case <-timer.C:
+			return fmt.Errorf("the rules did not end within %s", settleIn)
+		}
+		w.mu.Lock()
+		more := r.repeated
+		if r.repeated = nil; len(more) > 0 {
+			done, r.repeated = more[0], more[1:]
+		}
+		w.mu.Unlock()
+		if len(more) == 0 {
+			return nil
+		}
 	}
+}
+
+// resubmit takes an event that a rule repeats: what comes of it belongs to the
+// run that the test waits for.
+func (w *world) resubmit(ctx context.Context, e *event.Event) error {
+	a := askerOf(ctx)
+	w.mu.Lock()
+	if a != nil && w.runs[e.ID] == nil {
+		if r := w.runs[a.run.Event.ID]; r != nil {
+			r.events = append(r.events, e)
+			w.runs[e.ID] = r
+			r.repeated = append(r.repeated, w.store.watch(e.ID))
+		}
+	}
+	w.mu.Unlock()
+	return w.disp.Accept(ctx, e)
 }
 
 // accept stores the event, and waits for the answer if there is one to wait
