@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/hook"
 	"github.com/starling-rules/starling/engine/ingress"
@@ -18,9 +19,11 @@ type webhooks struct {
 	making sync.Mutex
 }
 
-// hookTable is the routes of one set of rules.
+// hookTable is the routes of one set of rules, with the secrets of one
+// configuration.
 type hookTable struct {
 	set    *rules.Set
+	conf   *config.Config
 	routes map[*rules.Rule]*ingress.Route
 	// limiters outlive the set by the rule's ID: a file that is saved does not
 	// start the count anew.
@@ -42,16 +45,18 @@ func (w *webhooks) Route(method, path string) (*ingress.Route, []string) {
 
 // table is that of a set. Nothing waits for another process or a disk here.
 func (w *webhooks) table(set *rules.Set) *hookTable {
-	if t := w.now.Load(); t != nil && t.set == set {
+	conf := w.e.config()
+	if t := w.now.Load(); t != nil && t.set == set && t.conf == conf {
 		return t
 	}
 	w.making.Lock()
 	defer w.making.Unlock()
 	old := w.now.Load()
-	if old != nil && old.set == set {
+	if old != nil && old.set == set && old.conf == conf {
 		return old
 	}
-	t := &hookTable{set: set, routes: map[*rules.Rule]*ingress.Route{}, limiters: map[string]*hook.Limiter{}}
+	secret := func(name string) (string, bool) { v, ok := conf.Secrets[name]; return v, ok }
+	t := &hookTable{set: set, conf: conf, routes: map[*rules.Rule]*ingress.Route{}, limiters: map[string]*hook.Limiter{}}
 	for _, r := range set.OfKind(event.Webhook) {
 		var limiter *hook.Limiter
 		if old != nil {
@@ -62,16 +67,10 @@ func (w *webhooks) table(set *rules.Set) *hookTable {
 		}
 		t.limiters[r.ID] = limiter
 		t.routes[r] = &ingress.Route{
-			Lock: *r.Hook.Lock(w.e.configuredSecret), MaxBody: r.Hook.MaxBody, Limiter: limiter,
+			Lock: *r.Hook.Lock(secret), MaxBody: r.Hook.MaxBody, Limiter: limiter,
 			Dedupe: r.Hook.Dedupe, CheckBody: r.Hook.CheckBody, Hits: w.e.hits.of(r.ID),
 		}
 	}
 	w.now.Store(t)
 	return t
-}
-
-// configuredSecret is what secret("NAME") stands for.
-func (e *Engine) configuredSecret(name string) (string, bool) {
-	v, ok := e.o.Config.Secrets[name]
-	return v, ok
 }

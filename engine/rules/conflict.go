@@ -10,7 +10,11 @@ type clash struct{ first, second *Rule }
 
 // problem is the error of the second rule, which names both places.
 func (c clash) problem(b *runtime.Bundle) *runtime.Error {
-	return problem(b, c.second.Pos, "each has one answering rule: remove one of the two, or give them different teams or bots",
+	hint := "each has one answering rule: remove one of the two, or give them different teams or bots"
+	if c.second.Hook != nil {
+		hint = "a path has one answering rule for each method: remove one of the two, or change its path or methods"
+	}
+	return problem(b, c.second.Pos, hint,
 		"%s is answered already by the rule at %s", c.second, c.first.Pos)
 }
 

@@ -356,6 +356,11 @@ func TestWebhookRoutes(t *testing.T) {
 		on("webhook", "route", "POST /files/{p:path}", "open", true, "name", "path"),
 		on("webhook", "route", "GET /", "open", true, "name", "root"),
 		on("webhook", "route", "GET /off", "open", true, "name", "off", "enabled", false),
+		on("webhook", "route", "POST /env/{e:any(prod, test)}", "open", true, "name", "any"),
+		on("webhook", "route", "POST /env/{e}", "open", true, "name", "env"),
+		on("webhook", "route", "GET /wiki/{p:path}/edit/{n:int}", "open", true, "name", "edit"),
+		on("webhook", "fn", "named", "open", true),
+		on("webhook", "route", "POST /with/slash/", "open", true, "name", "slash"),
 	)
 	for _, c := range []struct{ request, rule, params, allow string }{
 		{"POST /hooks/gh/api", "repo", "repo=api", "POST"},
@@ -376,10 +381,28 @@ func TestWebhookRoutes(t *testing.T) {
 		{"GET /off", "", "", ""},
 		{"POST /hooks", "", "", ""},
 		{"POST /hooks/gh/%zz", "", "", ""},
+		{"POST /hooks/gh/ping%2F", "repo", "repo=ping/", "POST"},
+		{"POST /hooks/gh/", "", "", ""},
+		{"POST /hooks/gh//", "", "", ""},
+		{"POST //hooks/gh/ping", "", "", ""},
+		{"POST /env/prod", "any", "e=prod", "POST"},
+		{"POST /env/stage", "env", "e=stage", "POST"},
+		{"GET /wiki/a/b%20c/edit/7", "edit", "p=a/b c n=7", "GET"},
+		{"GET /wiki/a/b/edit/x", "", "", ""},
+		{"GET /wiki/edit/7", "", "", ""},
+		{"GET /wiki//edit/7", "", "", ""},
+		{"POST /files//etc", "", "", ""},
+		{"POST /named", "named", "", "POST"},
+		{"POST /named/", "named", "", "POST"},
+		{"GET /named", "", "", "POST"},
+		{"POST /with/slash", "slash", "", "POST"},
+		{"POST /with/slash/", "slash", "", "POST"},
+		{"OPTIONS /with/slash", "", "", "POST"},
+		{"POST /hooks/gh/99999999999999999999", "repo", "repo=99999999999999999999", "POST"},
 	} {
 		method, path, _ := strings.Cut(c.request, " ")
 		rule, params, found, allow := s.Webhook(method, path)
-		if found != (c.rule != "") || found && rule.Name != c.rule {
+		if found != (c.rule != "") || found && !strings.HasSuffix(rule.ID, ":"+c.rule) {
 			t.Errorf("%s: found %v %v, want %s", c.request, found, rule, c.rule)
 			continue
 		}

@@ -60,7 +60,7 @@ func ParseRoute(route string) (*Hook, error) {
 		h.Methods = strings.Split(methods, ",")
 		for _, m := range h.Methods {
 			if !slices.Contains(httpMethods, m) {
-				return nil, fmt.Errorf("%q is no method: %s", m, strings.Join(httpMethods, " "))
+				return nil, fmt.Errorf("%q is no method: write them in upper case, GET,POST (%s)", m, strings.Join(httpMethods, " "))
 			}
 		}
 		slices.Sort(h.Methods)

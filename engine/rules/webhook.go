@@ -109,6 +109,7 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 		return
 	}
 	r.Pattern = p
+	before := len(c.errs)
 	h, err := ParseRoute(p)
 	if err != nil {
 		c.fail("route", "for example \"POST /hooks/github/{repo}\"", "%s: bad route: %v", c.reg.Name, err)
@@ -121,7 +122,9 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 	h.Secrets, h.Bearer, h.Basic = c.secrets("secret"), c.secrets("bearer"), c.secrets("basic")
 	c.signature(h)
 	c.allowed(h)
-	c.guarded(h)
+	if len(c.errs) == before { // who may call is said, only badly
+		c.guarded(h)
+	}
 	c.bounds(h)
 	r.Hook = h
 }
