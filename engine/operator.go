@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
@@ -24,6 +25,9 @@ type Operator struct {
 	// off. Only the methods about rules need them.
 	Set     func(ctx context.Context) (*rules.Set, error)
 	Breaker *breaker.Breaker
+	// Accept takes an event in; nil if there is no server. Only RunSchedule
+	// needs it.
+	Accept func(ctx context.Context, ev *event.Event) error
 	// Slack has the look-ups that a server keeps; nil if there is no server.
 	// Teams are the configured names of teams. Only the methods about the cache
 	// need them.
@@ -50,6 +54,8 @@ type RuleReport struct {
 	Since *time.Time    `json:"since,omitempty"`
 	// Run is the id of the last run that went beyond its limits.
 	Run string `json:"run,omitempty"`
+	// Next is when a rule of on.schedule fires next.
+	Next *time.Time `json:"next,omitempty"`
 }
 
 // QueueReport is the state of the queue.
@@ -160,6 +166,11 @@ func (o *Operator) Rules(ctx context.Context) ([]RuleReport, error) {
 			rep.off(s)
 		} else if !r.Enabled {
 			rep.State, rep.Why = breaker.Disabled, "enabled is False in the script"
+		}
+		if r.Schedule != nil {
+			if next, err := o.scheduleOf(ctx, r); err == nil {
+				rep.Next = next.Next
+			}
 		}
 		out = append(out, rep)
 	}

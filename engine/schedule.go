@@ -169,11 +169,16 @@ func (s *scheduler) save(ctx context.Context, r *rules.Rule, t queue.Timer, rec 
 	if rec.Due.IsZero() {
 		t.At = s.e.o.Now().Add(overFor)
 	}
-	var err error
+	return setRecord(ctx, s.e.store, t, rec)
+}
+
+// setRecord sets a timer with another body, if it is still what it was when t
+// was read.
+func setRecord(ctx context.Context, store queue.Store, t queue.Timer, rec scheduleRecord) (err error) {
 	if t.Body, err = json.Marshal(rec); err != nil {
 		return fmt.Errorf("write schedule: %w", err)
 	}
-	return s.e.store.Timers().Replace(ctx, t)
+	return store.Timers().Replace(ctx, t)
 }
 
 // readSchedule returns the timer of a rule's schedule and what its body says.

@@ -138,6 +138,19 @@ func (s *Schedule) Fires(rule string, due time.Time) time.Time {
 	return due.Add(time.Duration(share) * time.Millisecond)
 }
 
+// Following returns the first due time after since whose firing has not come at
+// now, or the zero time.
+func (s *Schedule) Following(rule string, since, now time.Time) time.Time {
+	if late := now.Add(-s.Jitter); late.After(since) {
+		since = late
+	}
+	due := s.Next(since)
+	for !due.IsZero() && !s.Fires(rule, due).After(now) {
+		due = s.Next(due)
+	}
+	return due
+}
+
 // named is Next of a cron line that names hours of the day.
 func (s *Schedule) named(t time.Time) time.Time {
 	wall := onWall(t, s.zone)

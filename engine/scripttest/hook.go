@@ -183,32 +183,43 @@ func tick(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) 
 	return w.finish(r, w.fire(r, due, at))
 }
 
-// due finds the schedules that are due next: of the rule of that id or
+// firing is a schedule and the time that is due.
+type firing struct {
+	rule *rules.Rule
+	due  time.Time
+}
+
+// due finds the schedules that fire next, and when: of the rule of that id or
 // function, if it is named.
-func (w *world) due(name string) (due []*rules.Rule, at time.Time) {
+func (w *world) due(name string) (next []firing, at time.Time) {
 	for _, rule := range w.loader.Current().OfKind(event.Schedule) {
 		if name != "" && rule.ID != name && !strings.HasSuffix(rule.ID, ":"+name) {
 			continue
 		}
-		next := rule.Schedule.Next(w.clock.Now())
+		since, ok := w.fired[rule.ID]
+		if !ok {
+			since = w.began
+		}
+		due := rule.Schedule.Following(rule.ID, since, w.clock.Now())
+		fires := rule.Schedule.Fires(rule.ID, due)
 		switch {
-		case next.IsZero():
-		case len(due) == 0 || next.Before(at):
-			due, at = []*rules.Rule{rule}, next
-		case next.Equal(at):
-			due = append(due, rule)
+		case due.IsZero():
+		case len(next) == 0 || fires.Before(at):
+			next, at = []firing{{rule, due}}, fires
+		case fires.Equal(at):
+			next = append(next, firing{rule, due})
 		}
 	}
-	sort.SliceStable(due, func(i, j int) bool { return due[i].ID < due[j].ID })
-	return due, at
+	sort.SliceStable(next, func(i, j int) bool { return next[i].rule.ID < next[j].rule.ID })
+	return next, at
 }
 
 // fire lets the schedules happen at their time.
-func (w *world) fire(r *run, due []*rules.Rule, at time.Time) error {
+func (w *world) fire(r *run, due []firing, at time.Time) error {
 	w.clock.set(at)
-	for _, rule := range due {
-		err := w.deliver(r, rule.Firing(at, at))
-		if err != nil {
+	for _, f := range due {
+		w.fired[f.rule.ID] = f.due
+		if err := w.deliver(r, f.rule.Firing(f.due, at)); err != nil {
 			return err
 		}
 	}

@@ -121,6 +121,7 @@ func (w *world) start() error {
 	c := w.s.cfg
 	w.disp = dispatch.New(dispatch.Options{
 		Store: w.store, Pool: w.s.pool, Rules: w.loader, Live: live,
+		Permit: permit.New(c.Admins, c.Access, &permit.Slack{Client: w.client, Now: w.clock.Now}),
 		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
 		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
 		Observe: func(e *event.Event) { w.client.Observe(e) }, Advise: w.guide.Advise,

@@ -95,7 +95,7 @@ func newRoot(env *Env) *cobra.Command {
 	root.SetVersionTemplate("starling {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
-		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(),
+		c.devCommand(), c.serveCommand(), c.runsCommand(), c.queueCommand(), c.rulesCommand(), c.scheduleCommand(),
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
 		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.initCommand(), c.newCommand(), c.checkCommand(),
 		c.explainCommand(), c.triggerCommand(), c.manifestCommand(), c.doctorCommand(),

@@ -37,6 +37,7 @@ type operator interface {
 	RulesOff(ctx context.Context) ([]breaker.Switch, error)
 	EnableRule(ctx context.Context, id string) error
 	DisableRule(ctx context.Context, id, reason string) error
+	Schedules(ctx context.Context) ([]engine.ScheduleReport, error)
 	Cache(ctx context.Context, team string) (engine.CacheReport, error)
 	PurgeCache(ctx context.Context, team string) (engine.PurgeReport, error)
 }
