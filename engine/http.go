@@ -16,21 +16,7 @@ import (
 // listen opens the sockets and mounts the admin API.
 func (e *Engine) listen() error {
 	c := e.o.Config
-	secrets := make([]ingress.Secret, len(c.Slack.SigningSecrets))
-	for i, s := range c.Slack.SigningSecrets {
-		secrets[i] = ingress.Secret{Value: s}
-	}
-	for id, app := range c.Apps {
-		for _, s := range app.SigningSecrets {
-			secrets = append(secrets, ingress.Secret{App: id, Value: s})
-		}
-	}
-	var tokens []ingress.Secret
-	for id, app := range c.Apps {
-		if c.Slack.VerificationTokens && len(app.SigningSecrets) == 0 && app.VerificationToken != "" {
-			tokens = append(tokens, ingress.Secret{App: id, Value: app.VerificationToken})
-		}
-	}
+	secrets, tokens := credentials(c)
 	o := ingress.Options{
 		Addr: c.Listen, Listener: e.o.Listener, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
@@ -63,7 +49,9 @@ func (e *Engine) listen() error {
 // mount adds the endpoints that the command line uses.
 func (e *Engine) mount() {
 	op := e.Operator()
+	op.Accept = e.Accept
 	e.mountCache(op)
+	e.mountSchedules(op)
 	e.mountWebhooks(op)
 	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(op.Runs(ctx, limitOf(r)))
