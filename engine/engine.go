@@ -42,6 +42,7 @@ import (
 	"github.com/starling-rules/starling/engine/lookup"
 	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/engine/omnibot"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
@@ -102,6 +103,9 @@ type Engine struct {
 	loader  *rules.Loader
 	live    door.Live
 	breaker *breaker.Breaker
+	// permit says who may run rules, by what people says of them.
+	permit *permit.Policy
+	people *permit.Slack
 	disp    *dispatch.Dispatcher
 	guide   *help.Guide
 	server  *ingress.Server
@@ -117,6 +121,7 @@ type Engine struct {
 	cfg atomic.Pointer[config.Config]
 	// newcomers is told when there may be bots that nobody knows yet.
 	newcomers chan struct{}
+	late      occasional // lines about late deliveries
 	api       *api.API
 	web       *door.HTTP
 	started   chan struct{}
@@ -157,8 +162,9 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	e.loader = e.newLoader()
 	e.breaker = e.newBreaker()
+	e.permit = e.newPolicy()
 	e.disp = dispatch.New(dispatch.Options{
-		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker,
+		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker, Permit: e.permit,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
 		Advise: e.guide.Advise,

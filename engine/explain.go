@@ -34,6 +34,7 @@ func OpenOffline(ctx context.Context, o Options) (_ *Offline, err error) {
 		return nil, err
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams)}
+	e.cfg.Store(o.Config)
 	e.store = queue.NewMemory(queue.MemoryOptions{Now: o.Now})
 	defer func() {
 		if err != nil {
@@ -62,7 +63,7 @@ func OpenOffline(ctx context.Context, o Options) (_ *Offline, err error) {
 // that only a server has.
 func (e *Engine) dispatching(live door.Live) dispatch.Options {
 	return dispatch.Options{
-		Pool: e.pool, Rules: e.loader, Live: live,
+		Pool: e.pool, Rules: e.loader, Live: live, Permit: e.newPolicy(),
 		Limits: e.o.Config.Limits.Runtime(), RunLimit: e.o.Config.Limits.Run,
 	}
 }

@@ -14,9 +14,8 @@ import (
 // channels and users from Slack. It implements rules.Names: matching only
 // looks, the dispatcher makes sure beforehand that the names are there.
 type names struct {
-	teams map[string]string
-
 	mu       sync.RWMutex
+	teams    map[string]string
 	channels map[string]string   // team/id → name
 	users    map[string]userName // team/id
 	groups   map[string]string   // team/id → handle
@@ -47,8 +46,38 @@ func (n *names) UserName(team, id string) (name, email string) {
 
 // TeamID implements rules.Names.
 func (n *names) TeamID(name string) (string, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	id, ok := n.teams[name]
 	return id, ok
+}
+
+// setTeams takes up the teams of another configuration.
+func (n *names) setTeams(teams map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.teams = teams
+}
+
+// drop forgets a name that another process has found out of date; empty
+// arguments stand for all.
+func (n *names) drop(kind, team, id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if kind == "" || team == "" || id == "" {
+		clear(n.channels)
+		clear(n.users)
+		clear(n.groups)
+		return
+	}
+	switch kind {
+	case "channel":
+		delete(n.channels, team+"/"+id)
+	case "user":
+		delete(n.users, team+"/"+id)
+	case "usergroups":
+		clear(n.groups)
+	}
 }
 
 // maxNames bounds the names kept; Slack's own events and Client's cache
@@ -111,8 +140,10 @@ func (n *names) forget(e *event.Event) {
 // looked up again when it is needed.
 func (e *Engine) observe(ev *event.Event) {
 	e.recent.Add(ev)
+	e.lag(ev, "taken")
 	e.known.forget(ev)
 	e.slack.Observe(ev)
+	e.people.Forget(ev.Type)
 }
 
 // knowNames implements dispatch.Options.Names.

@@ -19,7 +19,7 @@ import (
 func (r *run) openDoor() {
 	r.asker = door.Run{
 		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
-		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun, Hosts: r.Hosts,
+		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun, Hosts: r.Hosts, Admin: r.Admin,
 	}
 	r.live = r.traced(door.Audit(r.d.Live.Door(&r.asker), &r.asker, r.d.Logger, r.d.Metrics, r.d.Now))
 }

@@ -168,8 +168,9 @@ func (d *Dispatcher) traceRefused(set *rules.Set, e *event.Event, why string) {
 
 // tellRefused tells whoever asked that it is refused: with the guard's own
 // words, or in short where somebody waits.
-func (r *run) tellRefused(ctx context.Context) {
-	v := r.Verdict
+func (r *run) tellRefused(ctx context.Context) { r.tellVerdict(ctx, r.Verdict) }
+
+func (r *run) tellVerdict(ctx context.Context, v *verdict) {
 	r.notice = true
 	status := v.Status
 	if status == 0 {

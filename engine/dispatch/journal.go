@@ -42,6 +42,9 @@ type openRun struct {
 	Match *event.Match
 	// Verdict is why the event was refused, and by this rule; nil for a run.
 	Verdict *verdict
+	// Groups and Admin are the rule's options: who may run it.
+	Groups []string
+	Admin  bool
 
 	cooldown bool // not stored: the rule has one, and this run holds it
 }
@@ -97,13 +100,19 @@ func appendOpen(runs []openRun) queue.Entry {
 		for _, h := range r.Hosts {
 			b = runtime.AppendString(b, h)
 		}
-		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1|bit(r.Verdict != nil)<<2)
+		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1|bit(r.Verdict != nil)<<2|bit(r.Admin)<<3|bit(len(r.Groups) > 0)<<4)
 		b = binary.AppendVarint(b, int64(r.Limit))
 		b = binary.AppendVarint(b, int64(r.ErrorOf))
 		b = binary.AppendVarint(b, int64(r.After))
 		b = runtime.AppendString(b, event.AppendInput(nil, nil, r.Match))
 		if r.Verdict != nil {
 			b = runtime.Encode(b, verdictDict(r.Verdict))
+		}
+		if len(r.Groups) > 0 {
+			b = binary.AppendUvarint(b, uint64(len(r.Groups)))
+			for _, g := range r.Groups {
+				b = runtime.AppendString(b, g)
+			}
 		}
 	}
 	return queue.Entry{Type: entryOpen, Body: b}
@@ -140,6 +149,12 @@ func decodeOpen(body []byte) ([]openRun, error) {
 		r.Match = m
 		if flags&4 != 0 {
 			r.Verdict = dictVerdict(d.DictValue())
+		}
+		r.Admin = flags&8 != 0
+		if flags&16 != 0 {
+			for n := d.Count(); n > 0 && d.Err() == nil; n-- {
+				r.Groups = append(r.Groups, d.String())
+			}
 		}
 	}
 	return runs, d.Finish()

@@ -109,6 +109,7 @@ func (d *Dispatcher) explain(set *rules.Set, e *event.Event) []rules.Verdict {
 	verdicts := set.ExplainWithin(e, d.isOff)
 	for i := range verdicts {
 		v := &verdicts[i]
+		d.explainPermit(e, v)
 		if s, off := d.Breaker.Off(v.Rule.ID, v.Rule.Digest); off && (v.Matched || v.Off) {
 			v.Matched, v.Why = false, s.Why
 		}

@@ -219,8 +219,11 @@ func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Erro
 			return skippedValue{}, nil, nil
 		}
 	}
-	if r.askPermit(ctx, true); r.denied != nil {
+	switch r.askPermit(ctx, true); {
+	case r.denied != nil:
 		return nil, nil, nil
+	case !r.permitted:
+		return nil, nil, context.Cause(ctx)
 	}
 	return r.passesUntilDone(ctx)
 }

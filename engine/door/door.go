@@ -35,6 +35,8 @@ type Run struct {
 	Responses func() int
 	// DryRun makes effects return ok with empty data.
 	DryRun bool
+	// Admin tells that the rule is for admins alone, and that one asks.
+	Admin bool
 	// Hosts are those that the rule may reach by HTTP; empty: no restriction.
 	Hosts []string
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/help"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
