@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/literal"
 )
 
 // Happened is what a test is made of: an event, and what the rules did with it.
@@ -89,10 +90,17 @@ func (w *testWriter) call(fn string, args []string, opts []named) string {
 	return fn + "(" + strings.Join(append(slices.Clone(args), texts...), ", ") + ")"
 }
 
+func (w *testWriter) quote(text string) string {
+	if w.lua {
+		return literal.Lua(text)
+	}
+	return literal.Starlark(text)
+}
+
 func (w *testWriter) quoted(texts []string) []string {
 	out := make([]string, len(texts))
 	for i, t := range texts {
-		out[i] = quote(t)
+		out[i] = w.quote(t)
 	}
 	return out
 }
@@ -114,7 +122,7 @@ func (w *testWriter) literal(v any) string {
 		}
 		return word("False", "false")
 	case string:
-		return quote(v)
+		return w.quote(v)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case []any:
@@ -126,7 +134,7 @@ func (w *testWriter) literal(v any) string {
 	case map[string]any:
 		var parts []string
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, word(quote(k)+": ", "["+quote(k)+"] = ")+w.literal(v[k]))
+			parts = append(parts, word(w.quote(k)+": ", "["+w.quote(k)+"] = ")+w.literal(v[k]))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
@@ -166,41 +174,41 @@ func (w *testWriter) act(stem string) (string, *Skeleton) {
 	}
 	switch {
 	case e.Kind == event.Mention && e.Directed():
-		return w.call("t.mention", []string{quote(afterMention(e.Text))}, opts), nil
+		return w.call("t.mention", []string{w.quote(afterMention(e.Text))}, opts), nil
 	case e.Kind == event.Message && !e.Edited && e.BotID == "" && (e.Subtype == "" || e.Subtype == "me_message"):
 		if e.Directed() && !e.IM {
-			return w.call("t.mention", []string{quote(afterMention(e.Text))}, opts), nil
+			return w.call("t.mention", []string{w.quote(afterMention(e.Text))}, opts), nil
 		}
-		return w.call("t.message", []string{quote(e.Text)}, opts), nil
+		return w.call("t.message", []string{w.quote(e.Text)}, opts), nil
 	case e.Kind == event.Command:
-		return w.call("t.command", []string{quote(strings.TrimSpace(e.Command + " " + e.Text))}, opts), nil
+		return w.call("t.command", []string{w.quote(strings.TrimSpace(e.Command + " " + e.Text))}, opts), nil
 	case e.Kind == event.Reaction:
 		if e.Removed {
 			opts = append(opts, named{"removed", true})
 		}
-		return w.call("t.react", []string{quote(e.Reaction)}, opts), nil
+		return w.call("t.react", []string{w.quote(e.Reaction)}, opts), nil
 	case e.Kind == event.Home:
 		return w.call("t.home", nil, w.place(false)), nil
 	case e.Kind == event.Shortcut && e.Type == "shortcut":
-		return w.call("t.shortcut", []string{quote(e.CallbackID)}, w.place(false)), nil
+		return w.call("t.shortcut", []string{w.quote(e.CallbackID)}, w.place(false)), nil
 	case e.Kind == event.Action && len(e.Actions) == 1 && e.Actions[0].Type == "button" && e.Channel != "":
 		a := e.Actions[0]
-		args := []string{quote(a.ActionID)}
+		args := []string{w.quote(a.ActionID)}
 		if a.Value != "" {
-			args = append(args, quote(a.Value))
+			args = append(args, w.quote(a.Value))
 		}
 		return w.call("t.click", args, append(opts, named{"bare", true}, named{"block", a.BlockID})), nil
 	case e.Kind == event.Webhook && e.Request != nil && utf8.Valid(e.Raw):
-		return w.call("t.webhook", []string{quote(e.Request.Method + " " + e.Request.Path)}, w.request()), nil
+		return w.call("t.webhook", []string{w.quote(e.Request.Method + " " + e.Request.Path)}, w.request()), nil
 	case e.Kind == event.Schedule:
-		return w.call("t.tick", []string{quote(e.CallbackID)}, nil), nil
+		return w.call("t.tick", []string{w.quote(e.CallbackID)}, nil), nil
 	}
 	ext := ".json"
 	if e.Encoding == event.Form {
 		ext = ".form"
 	}
 	f := &Skeleton{File: stem + "_" + identifier(Headline(e), string(e.Kind)) + ext, Text: string(e.Raw) + "\n"}
-	return w.call("t.event", []string{quote(f.File)}, nil), f
+	return w.call("t.event", []string{w.quote(f.File)}, nil), f
 }
 
 // request are the options of a webhook.
@@ -240,12 +248,12 @@ func (w *testWriter) stubs() []string {
 				if status, _ := result["status"].(float64); status == 0 {
 					opts = []named{{"error", "connection_refused"}}
 				}
-				out = append(out, w.call("t.http.stub", []string{quote(method), quote(orText(url, "*"))}, opts))
+				out = append(out, w.call("t.http.stub", []string{w.quote(method), w.quote(orText(url, "*"))}, opts))
 			case d.Kind == "kv.get":
 				var v any
 				key, _ := args["key"].(string)
 				if json.Unmarshal(d.Result, &v) == nil && v != nil && key != "" {
-					out = append(out, w.call("t.kv.set", []string{quote(key), w.literal(v)}, nil))
+					out = append(out, w.call("t.kv.set", []string{w.quote(key), w.literal(v)}, nil))
 				}
 			}
 		}
@@ -305,15 +313,15 @@ func (w *testWriter) effect(say func(string, []string, ...named), d Did) {
 		if t := str("text"); t != "" {
 			opts = append(opts, named{"text", t})
 		}
-		say("called", []string{quote("chat.postMessage")}, opts...)
+		say("called", []string{w.quote("chat.postMessage")}, opts...)
 	case "dm":
-		say("called", []string{quote("chat.postMessage")}, named{"text", str("text")})
+		say("called", []string{w.quote("chat.postMessage")}, named{"text", str("text")})
 	case "ephemeral":
-		say("called", []string{quote("chat.postEphemeral")}, named{"text", str("text")})
+		say("called", []string{w.quote("chat.postEphemeral")}, named{"text", str("text")})
 	case "update":
-		say("called", []string{quote("chat.update")})
+		say("called", []string{w.quote("chat.update")})
 	case "delete":
-		say("called", []string{quote("chat.delete")})
+		say("called", []string{w.quote("chat.delete")})
 	case "react":
 		say("reacted", w.texts(str("emoji")))
 	case "open_modal":
@@ -321,9 +329,9 @@ func (w *testWriter) effect(say func(string, []string, ...named), d Did) {
 		id, _ := view["callback_id"].(string)
 		say("opened", w.texts(id))
 	case "publish_home":
-		say("called", []string{quote("views.publish")})
+		say("called", []string{w.quote("views.publish")})
 	case "slack_action":
-		say("called", []string{quote(str("method"))})
+		say("called", []string{w.quote(str("method"))})
 	}
 }
 
@@ -331,7 +339,7 @@ func (w *testWriter) texts(text string) []string {
 	if text == "" {
 		return nil
 	}
-	return []string{quote(text)}
+	return []string{w.quote(text)}
 }
 
 // answered says what the sender was told.
@@ -349,7 +357,7 @@ func (w *testWriter) answered(say func(string, []string, ...named)) {
 	case e.Kind == event.Submit && action != "":
 		say("answered", nil, named{"action", action})
 	case e.Kind == event.Command && text != "":
-		say("answered", []string{quote(text)})
+		say("answered", []string{w.quote(text)})
 	case e.Kind == event.Webhook && a == nil:
 		say("answered", nil, named{"text", w.h.Answer})
 	}
@@ -363,7 +371,7 @@ func (w *testWriter) file(body []string) string {
 	}
 	if w.lua {
 		return fmt.Sprintf("-- Recorded: loosen with t.like(\"...*\") what is another every time.\n\ntest(%s, function(t)\n  %s\nend)\n",
-			quote(string(w.h.Event.Kind)+": "+name), strings.Join(body, "\n  "))
+			w.quote(string(w.h.Event.Kind)+": "+name), strings.Join(body, "\n  "))
 	}
 	return fmt.Sprintf("# Recorded: loosen with t.like(\"...*\") what is another every time.\n\ndef test_%s(t):\n    %s\n",
 		identifier(string(w.h.Event.Kind)+" "+name, "recorded"), strings.Join(body, "\n    "))

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/literal"
 )
 
 // star writes the rule in Starlark.
@@ -23,11 +25,11 @@ func (p *plan) star() Skeleton {
 	case home:
 		b.WriteString("    publish_home(ui.home([ui.header(\"Welcome\")]))\n")
 	}
-	fmt.Fprintf(&b, "\non.%s(%s%s", p.on, p.patternText(), p.name)
+	fmt.Fprintf(&b, "\non.%s(%s%s", p.on, p.patternText(literal.Starlark), p.name)
 	for _, o := range p.options {
 		value := "True"
 		if s, ok := o.value.(string); ok {
-			value = quote(s)
+			value = literal.Starlark(s)
 		}
 		fmt.Fprintf(&b, ", %s = %s", o.name, value)
 	}
@@ -53,13 +55,13 @@ func (p *plan) lua() Skeleton {
 	case home:
 		b.WriteString("  publish_home(ui.home({ui.header(\"Welcome\")}))\n")
 	}
-	fmt.Fprintf(&b, "end\n\non.%s(%s%s", p.on, p.patternText(), p.name)
+	fmt.Fprintf(&b, "end\n\non.%s(%s%s", p.on, p.patternText(literal.Lua), p.name)
 	if len(p.options) > 0 {
 		parts := make([]string, len(p.options))
 		for i, o := range p.options {
 			value := "true"
 			if s, ok := o.value.(string); ok {
-				value = quote(s)
+				value = literal.Lua(s)
 			}
 			parts[i] = o.name + " = " + value
 		}
@@ -69,8 +71,8 @@ func (p *plan) lua() Skeleton {
 	return Skeleton{File: p.script + ".lua", Text: b.String()}
 }
 
-// patternText is the first argument, with the comma behind it.
-func (p *plan) patternText() string {
+// patternText is the first argument, quoted, with the comma behind it.
+func (p *plan) patternText(quote func(string) string) string {
 	switch {
 	case p.pattern == "":
 		return ""
