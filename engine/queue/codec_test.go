@@ -67,7 +67,7 @@ func FuzzDecodePage(f *testing.F) {
 }
 
 func FuzzDecodeCellAndLetter(f *testing.F) {
-	c := cell{present: true, forgot: true, expires: 5, value: []byte("v"), ops: []operation{{result: []byte("r")}}}
+	c := cell{present: true, forgot: 7, epoch: 9, expires: 5, value: []byte("v"), ops: []operation{{at: 3, result: []byte("r")}, {at: 4, others: true}}}
 	f.Add(c.encode())
 	l := letter{id: "a", home: 1, reason: "why", body: []byte("b"), entries: []Entry{{Type: 1, Body: []byte("e")}}}
 	f.Add(l.encode(1 << 20))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +81,7 @@ func newCore(s settings, lanes, journals []log, t tables) *core {
 		sh.cond.L = &c.mu
 		c.shards = append(c.shards, sh)
 	}
-	c.state = &state{table: t.state, now: s.now, maxValue: s.maxEvent}
+	c.state = &state{table: t.state, now: s.now, maxValue: s.maxEvent, shared: s.shared, epoch: rand.Uint64()}
 	return c
 }
 

@@ -13,17 +13,24 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of the memory for operations of one key. What falls out is forgotten,
-// and a repeat of it is ErrForgotten.
+// Bounds of the memory for operations of one key. An operation may be repeated
+// until the caller has noted its result. A process does that soon: what it did
+// itself, it forgets after opsOwn. What other processes did may be in doubt for
+// as long as it takes to take up what they left: opsOthers, from when this one
+// met it first, or a tenth of it where they may all be alive. If there are more
+// than opsKept meanwhile, a repeat of one that fell out, or that never was, is
+// ErrForgotten for opsRemember.
 const (
-	opsKept      = 64
+	opsKept      = 512
 	opBytesKept  = 16 << 10
+	opsOwn       = 30 * time.Second
+	opsOthers    = time.Hour
 	maxKey       = 1024
 	opsRemember  = 25 * time.Hour // longer than any value that expires or is deleted
 	updateTries  = 1000
 	markDeleted  = "d"
 	presentFlag  = 1
-	forgotFlag   = 2
+	timedFlag    = 4 // rows of before have no times
 	operationSum = 16
 )
 
@@ -34,19 +41,26 @@ type state struct {
 	table    table
 	now      func() time.Time
 	maxValue int
+	// epoch is this process, as far as operations are concerned; shared tells
+	// that others are at work as well.
+	epoch  uint64
+	shared bool
 }
 
 // cell is the row of one key.
 type cell struct {
 	present bool
-	forgot  bool  // operations have been dropped
 	expires int64 // Unix nanoseconds, 0 never
 	value   []byte
+	epoch   uint64      // of the process that wrote it
 	ops     []operation // oldest first
+	forgot  int64       // when the newest operation that was dropped too early was applied
 }
 
 type operation struct {
 	sum    [operationSum]byte
+	at     int64 // when it was applied, or taken over from another process
+	others bool  // done by another process
 	result []byte
 }
 
@@ -123,7 +137,7 @@ func (s *state) tryUpdate(ctx context.Context, key, op string, repeat bool, chan
 				return o.result, nil
 			}
 		}
-		if c.forgot {
+		if c.forgot != 0 && s.now().Sub(time.Unix(0, c.forgot)) < opsRemember {
 			return nil, fmt.Errorf("update state %q: %w", key, ErrForgotten)
 		}
 	}
@@ -141,7 +155,8 @@ func (s *state) tryUpdate(ctx context.Context, key, op string, repeat bool, chan
 	if len(ch.Value)+len(ch.Result)+opBytesKept+maxKey > s.maxValue {
 		return nil, fmt.Errorf("update state %q with %d bytes: %w", key, len(ch.Value), ErrTooLarge)
 	}
-	c.apply(ch, sum, s.now())
+	c.apply(ch, s.now())
+	c.note(operation{sum: sum, at: s.now().UnixNano(), result: ch.Result}, s.epoch, s.shared)
 	mark, ttl := c.keeping(ch)
 	data := c.encode()
 	if _, err := s.table.put(ctx, key, data, mark, rev, ttl); err != nil {
@@ -165,7 +180,7 @@ func sumOf(op string) (sum [operationSum]byte) {
 	return sum
 }
 
-func (c *cell) apply(ch Change, sum [operationSum]byte, now time.Time) {
+func (c *cell) apply(ch Change, now time.Time) {
 	c.present, c.value, c.expires = !ch.Delete, nil, 0
 	if c.present {
 		c.value = ch.Value
@@ -173,13 +188,36 @@ func (c *cell) apply(ch Change, sum [operationSum]byte, now time.Time) {
 			c.expires = now.Add(ch.TTL).UnixNano()
 		}
 	}
-	c.ops = append(c.ops, operation{sum: sum, result: ch.Result})
-	bytes := 0
+}
+
+// note remembers an operation of the process of that epoch, and forgets those
+// that nobody will repeat.
+func (c *cell) note(op operation, epoch uint64, shared bool) {
+	others := opsOthers
+	if shared {
+		others /= 10
+	}
+	kept := c.ops[:0]
+	for _, o := range c.ops {
+		if c.epoch != epoch && !o.others {
+			o.others = true
+			if !shared {
+				o.at = op.at // however long no process was there
+			}
+		}
+		age := time.Duration(op.at - o.at)
+		if age < opsOwn || o.others && age < others {
+			kept = append(kept, o)
+		}
+	}
+	c.ops, c.epoch = append(kept, op), epoch
+	size := 0
 	for i := len(c.ops) - 1; i >= 0; i-- {
-		bytes += len(c.ops[i].result) + operationSum + 4
+		size += len(c.ops[i].result) + operationSum + 12
 		// The newest one stays whatever its size.
-		if i < len(c.ops)-1 && (bytes > opBytesKept || len(c.ops)-i > opsKept) {
-			c.ops, c.forgot = c.ops[i+1:], true
+		if i < len(c.ops)-1 && (size > opBytesKept || len(c.ops)-i > opsKept) {
+			c.forgot = max(c.forgot, op.at)
+			c.ops = c.ops[i+1:]
 			return
 		}
 	}
@@ -267,19 +305,23 @@ func (s *state) Keys(ctx context.Context, prefix string) ([]KeyInfo, error) {
 }
 
 func (c *cell) encode() []byte {
-	b := make([]byte, 0, 32+len(c.value)+len(c.ops)*(operationSum+8))
-	var flags byte
+	b := make([]byte, 0, 64+len(c.value)+len(c.ops)*(operationSum+16))
+	flags := byte(timedFlag)
 	if c.present {
 		flags |= presentFlag
-	}
-	if c.forgot {
-		flags |= forgotFlag
 	}
 	b = append(b, formatVersion, flags)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.expires))
 	b = appendBytes(b, c.value)
+	b = binary.BigEndian.AppendUint64(b, c.epoch)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.forgot))
 	for _, o := range c.ops {
 		b = append(b, o.sum[:]...)
+		at := uint64(o.at) << 1
+		if o.others {
+			at |= 1
+		}
+		b = binary.BigEndian.AppendUint64(b, at)
 		b = appendBytes(b, o.result)
 	}
 	return b
@@ -291,9 +333,13 @@ func decodeCell(b []byte) (cell, error) {
 		return cell{}, err
 	}
 	flags := r.byte()
-	c := cell{present: flags&presentFlag != 0, forgot: flags&forgotFlag != 0}
+	c := cell{present: flags&presentFlag != 0}
 	c.expires = int64(r.fixed64())
 	c.value = r.bytes()
+	timed := flags&timedFlag != 0
+	if timed {
+		c.epoch, c.forgot = r.fixed64(), int64(r.fixed64())
+	}
 	for len(r.b) > 0 && r.err == nil {
 		var o operation
 		if len(r.b) < operationSum {
@@ -301,6 +347,10 @@ func decodeCell(b []byte) (cell, error) {
 			break
 		}
 		r.b = r.b[copy(o.sum[:], r.b):]
+		if timed {
+			at := r.fixed64()
+			o.at, o.others = int64(at>>1), at&1 != 0
+		}
 		o.result = r.bytes()
 		c.ops = append(c.ops, o)
 	}

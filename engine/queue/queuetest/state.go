@@ -103,11 +103,24 @@ func testStateRepeat(t *testing.T, s queue.Store, reopen func() queue.Store) {
 	remove(t, st, "ns/n")
 	do("run1/1", true, "1") // remembered over a deletion
 	absent(t, st, "ns/n")
-	for i := range 100 {
-		do(fmt.Sprint("many/", i), false, strconv.Itoa(i+1))
+	// What a crash leaves in doubt is known after it, whatever is done then.
+	for i := range 200 {
+		do(fmt.Sprint("before/", i), false, strconv.Itoa(i+1))
 	}
-	do("many/99", true, "100")
-	do("many/60", true, "61")
+	if reopen != nil {
+		st = reopen().State()
+	}
+	for i := range 200 {
+		do(fmt.Sprint("never/", i), true, strconv.Itoa(i+201))
+	}
+	for i := range 200 {
+		do(fmt.Sprint("before/", i), true, strconv.Itoa(i+1))
+	}
+	for i := range 600 {
+		do(fmt.Sprint("many/", i), false, strconv.Itoa(i+401))
+	}
+	do("many/599", true, "1000")
+	do("many/100", true, "501")
 	if _, err := st.Update(bg(), "ns/n", "run1/1", true, incr); !errors.Is(err, queue.ErrForgotten) {
 		t.Errorf("repeat of what is long ago: %v, want ErrForgotten", err)
 	}
