@@ -106,10 +106,10 @@ type Engine struct {
 	// permit says who may run rules, by what people says of them.
 	permit *permit.Policy
 	people *permit.Slack
-	disp    *dispatch.Dispatcher
-	guide   *help.Guide
-	server  *ingress.Server
-	admin   *ingress.Admin
+	disp   *dispatch.Dispatcher
+	guide  *help.Guide
+	server *ingress.Server
+	admin  *ingress.Admin
 	// schedules keeps the timers of on.schedule.
 	schedules *scheduler
 	pair      *cert.Keeper // nil: plain HTTP

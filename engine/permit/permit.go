@@ -268,7 +268,7 @@ func (q *question) among(list []string) (in bool, doubt string) {
 			found, err = q.member(who)
 		}
 		switch {
-		case found:
+		case found && err == nil:
 			return true, ""
 		case errors.Is(err, ErrUnknown) && !q.wait:
 			q.unknown, doubt = true, " ("+who+" is not looked up yet)"
