@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
@@ -12,14 +13,21 @@ import (
 )
 
 // bots knows the configured bots: which one an app is in a workspace, the
-// token of each, and who each is at Slack. It implements slackapi.Tokens.
+// token of each, and who each is at Slack. It implements slackapi.Tokens. What
+// it knows is replaced whole when the configuration changes.
 type bots struct {
-	apps    map[string]config.App
-	general slackapi.Static
-	teams   map[string]*teamBots // by team id
+	known atomic.Pointer[botTable]
 
 	mu     sync.RWMutex
 	selves map[config.Bot]slackapi.Identity
+}
+
+// botTable is the bots of one configuration. It is immutable.
+type botTable struct {
+	apps    map[string]config.App
+	general slackapi.Static
+	teams   map[string]*teamBots // by team id
+	list    []config.Bot
 }
 
 // teamBots are the bots of one workspace.
@@ -31,11 +39,23 @@ type teamBots struct {
 var _ slackapi.Tokens = (*bots)(nil)
 
 func newBots(c *config.Config) *bots {
-	b := &bots{
+	b := &bots{selves: map[config.Bot]slackapi.Identity{}}
+	b.replace(c)
+	return b
+}
+
+// replace takes up the bots of another configuration.
+func (b *bots) replace(c *config.Config) { b.known.Store(newBotTable(c)) }
+
+// configured reports whether any bot is, as omnibot has them.
+func (b *bots) configured() bool { return len(b.known.Load().teams) > 0 }
+
+func newBotTable(c *config.Config) *botTable {
+	b := &botTable{
 		apps: c.Apps, general: slackapi.Static{Bot: c.Slack.BotToken, User: c.Slack.UserToken},
-		teams: map[string]*teamBots{}, selves: map[config.Bot]slackapi.Identity{},
+		teams: map[string]*teamBots{}, list: c.BotList(),
 	}
-	for _, bot := range c.BotList() {
+	for _, bot := range b.list {
 		t := b.teams[bot.TeamID]
 		if t == nil {
 			t = &teamBots{byName: map[string]config.Bot{}, byApp: map[string]config.Bot{}}
@@ -52,7 +72,7 @@ func newBots(c *config.Config) *bots {
 
 // find returns the bot of a name, of an app id, or the primary one if that is
 // empty. known is false if no bot of the team is configured.
-func (b *bots) find(team, enterprise, name string) (bot config.Bot, known bool, err error) {
+func (b *botTable) find(team, enterprise, name string) (bot config.Bot, known bool, err error) {
 	t := b.teams[team]
 	if t == nil && enterprise != "" {
 		t = b.teams[enterprise]
@@ -83,6 +103,10 @@ func (b *bots) find(team, enterprise, name string) (bot config.Bot, known bool, 
 // another; SLACK_BOT_TOKEN and SLACK_USER_TOKEN are those of the only app, and
 // of workspaces that are not configured.
 func (b *bots) Token(ctx context.Context, team, enterprise, name string, user bool) (string, error) {
+	return b.known.Load().token(ctx, team, enterprise, name, user)
+}
+
+func (b *botTable) token(ctx context.Context, team, enterprise, name string, user bool) (string, error) {
 	bot, known, err := b.find(team, enterprise, name)
 	if err != nil {
 		return "", err
@@ -113,7 +137,7 @@ func (b *bots) Token(ctx context.Context, team, enterprise, name string, user bo
 // it, if that is known by its secret.
 func (b *bots) complete(ev *event.Event) {
 	app := cmp.Or(ev.Bot, ev.App)
-	if bot, known, err := b.find(ev.Team, ev.Enterprise, app); known && err == nil && app != "" {
+	if bot, known, err := b.known.Load().find(ev.Team, ev.Enterprise, app); known && err == nil && app != "" {
 		ev.Bot = bot.Name
 		if ev.BotUser == "" {
 			ev.BotUser = b.self(bot).User
@@ -137,11 +161,16 @@ func (b *bots) introduced(bot config.Bot, id slackapi.Identity) {
 	b.selves[bot] = id
 }
 
-// callable lists the bots that have a token.
-func (b *bots) callable(c *config.Config) []config.Bot {
+// strangers lists the bots that have a token, and of whom nobody knows yet who
+// they are at Slack.
+func (b *bots) strangers() []config.Bot {
 	var out []config.Bot
-	for _, bot := range c.BotList() {
-		if _, err := b.Token(context.Background(), bot.TeamID, "", bot.Name, false); err == nil {
+	table := b.known.Load()
+	for _, bot := range table.list {
+		if b.self(bot).User != "" {
+			continue
+		}
+		if _, err := table.token(context.Background(), bot.TeamID, "", bot.Name, false); err == nil {
 			out = append(out, bot)
 		}
 	}

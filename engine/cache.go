@@ -60,22 +60,25 @@ func (o *Operator) teamID(team string) string {
 	return team
 }
 
+// teamID is the id of a team that is named in the configuration in force.
+func (e *Engine) teamID(team string) string { return (&Operator{Teams: e.config().Teams}).teamID(team) }
+
 func (e *Engine) mountCache(op *Operator) {
 	e.admin.Handle(http.MethodGet, "/cache", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(op.Cache(ctx, r.Query["team"]))
+		return reply(op.Cache(ctx, e.teamID(r.Query["team"])))
 	})
 	e.admin.Handle(http.MethodPost, "/cache/purge", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(op.PurgeCache(ctx, r.Query["team"]))
+		return reply(op.PurgeCache(ctx, e.teamID(r.Query["team"])))
 	})
 }
 
 // serveAPI adds omnibot's HTTP API to the way in.
 func (e *Engine) serveAPI(o *ingress.Options) error {
-	a, err := api.New(api.Options{Config: e.o.Config, Slack: e.slack, Logger: e.log, Now: e.o.Now})
-	if err != nil {
+	var err error
+	if e.api, err = api.New(api.Options{Config: e.o.Config, Slack: e.slack, Logger: e.log, Now: e.o.Now}); err != nil {
 		return fmt.Errorf("authorization: %w", err)
 	}
-	o.Mounts, o.Guarded = a.Mounts(), a.Guarded()
+	o.Mounts, o.Guarded = e.api.Mounts(), e.api.Guarded()
 	for _, text := range e.o.Config.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {

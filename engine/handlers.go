@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 
-	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/rules"
@@ -12,18 +11,13 @@ import (
 
 // omnibotSource makes the script of the handlers of the configuration.
 func (o *Options) omnibotSource() *omnibot.Source {
-	return omnibot.NewSource(o.Config, o.Scripts, o.Reload, func(c *config.Config) {
-		for _, w := range c.Warnings {
-			o.Logger.Warn(w)
-		}
-		o.Logger.Info("configuration read again: its handlers are taken up, everything else at the next start", "file", c.File)
-	})
+	return omnibot.NewSource(o.Config, o.Scripts, o.Reload, nil)
 }
 
 // secretOf returns the value of a configured secret, or of one that the
 // handlers of the configuration hold.
 func (e *Engine) secretOf(name string) (string, bool) {
-	if v, ok := e.o.Config.Secrets[name]; ok {
+	if v, ok := e.config().Secrets[name]; ok {
 		return v, true
 	}
 	return e.o.handlers.Secret(name)

@@ -20,7 +20,7 @@ func (e *Engine) listen() error {
 	o := ingress.Options{
 		Addr: c.Listen, Listener: e.o.Listener, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
 		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
-		Sink: e.disp, Webhooks: &webhooks{e: e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
+		Sink: arrivals{e}, Webhooks: &webhooks{e: e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
 	}
 	if err := e.secure(&o); err != nil {
 		return err

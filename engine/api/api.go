@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-rules/starling/engine/authz"
@@ -41,18 +42,21 @@ type Options struct {
 
 // API is the HTTP API. Safe for concurrent use.
 type API struct {
-	o      Options
+	o   Options
+	log *slog.Logger
+	now atomic.Pointer[Access]
+}
+
+// Access is who may do what, and as which bots, by one configuration. It is
+// immutable.
+type Access struct {
+	config *config.Config
 	policy *authz.Policy
-	log    *slog.Logger
 	bots   map[string]map[string]config.Bot // team, bot
 }
 
 // New makes the API of a configuration. Its error is one of the authorization.
 func New(o Options) (*API, error) {
-	policy, err := authz.New(o.Config.Authorization)
-	if err != nil {
-		return nil, err
-	}
 	if o.Timeout == 0 {
 		o.Timeout = 25 * time.Second
 	}
@@ -62,18 +66,36 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{o: o, policy: policy, log: o.Logger, bots: map[string]map[string]config.Bot{}}
-	for _, b := range o.Config.BotList() {
-		if o.Config.Disabled(b) != "" {
-			continue // as omnibot: it is as if it were not there
-		}
-		if a.bots[b.Team] == nil {
-			a.bots[b.Team] = map[string]config.Bot{}
-		}
-		a.bots[b.Team][b.Name] = b
+	a := &API{o: o, log: o.Logger}
+	access, err := a.Prepare(o.Config)
+	if err != nil {
+		return nil, err
 	}
+	a.Use(access)
 	return a, nil
 }
+
+// Prepare makes the Access of a configuration, for Use.
+func (a *API) Prepare(c *config.Config) (*Access, error) {
+	policy, err := authz.New(c.Authorization)
+	if err != nil {
+		return nil, err
+	}
+	out := &Access{config: c, policy: policy, bots: map[string]map[string]config.Bot{}}
+	for _, b := range c.BotList() {
+		if c.Disabled(b) != "" {
+			continue // as omnibot: it is as if it were not there
+		}
+		if out.bots[b.Team] == nil {
+			out.bots[b.Team] = map[string]config.Bot{}
+		}
+		out.bots[b.Team][b.Name] = b
+	}
+	return out, nil
+}
+
+// Use makes an Access the one in force: for requests that come from now on.
+func (a *API) Use(access *Access) { a.now.Store(access) }
 
 // operation is one route. The handler runs for callers that may use it, with
 // the bot of the path if the path names one.
@@ -98,6 +120,7 @@ var operations = []operation{
 // request is a request that has been let in.
 type request struct {
 	*ingress.APIRequest
+	access   *Access
 	decision authz.Decision
 	team     string // names, as in the path
 	bot      config.Bot
@@ -130,7 +153,7 @@ func (a *API) serve(ctx context.Context, op operation, in *ingress.APIRequest) i
 	start := a.o.Now()
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
-	r := &request{APIRequest: in, team: in.Params["team"]}
+	r := &request{APIRequest: in, access: a.now.Load(), team: in.Params["team"]}
 	resp := a.answer(ctx, op, r)
 	a.audit(op.path, r, resp, start)
 	return resp
@@ -141,7 +164,7 @@ func (a *API) answer(ctx context.Context, op operation, r *request) ingress.Admi
 	if !ok {
 		return ingress.Problem(http.StatusNotFound, "not found")
 	}
-	r.decision = a.decide(r.APIRequest, path)
+	r.decision = r.access.decide(r.APIRequest, path)
 	if !r.decision.Allowed {
 		return refusal(r.decision)
 	}
@@ -153,17 +176,17 @@ func (a *API) answer(ctx context.Context, op operation, r *request) ingress.Admi
 		r.decision.Allowed, r.decision.Reason = false, "bot not allowed for the key"
 		return refusal(r.decision)
 	}
-	if r.bot, ok = a.bots[r.team][name]; !ok {
-		return ingress.Problem(http.StatusNotFound, a.noBot(r.team, name))
+	if r.bot, ok = r.access.bots[r.team][name]; !ok {
+		return ingress.Problem(http.StatusNotFound, r.access.noBot(r.team, name))
 	}
 	return op.handle(a, ctx, r)
 }
 
-func (a *API) noBot(team, bot string) string {
-	if _, ok := a.o.Config.Teams[team]; !ok {
+func (a *Access) noBot(team, bot string) string {
+	if _, ok := a.config.Teams[team]; !ok {
 		return "provided team name is not configured"
 	}
-	if _, ok := a.o.Config.Bots[team][bot]; ok {
+	if _, ok := a.config.Bots[team][bot]; ok {
 		return "provided bot name has no credentials"
 	}
 	return "provided bot name is not configured for the team"
@@ -182,7 +205,7 @@ func served(pattern string, params map[string]string) (string, bool) {
 	return pattern, true
 }
 
-func (a *API) decide(r *ingress.APIRequest, path string) authz.Decision {
+func (a *Access) decide(r *ingress.APIRequest, path string) authz.Decision {
 	return a.policy.Decide(authz.Request{Method: r.Method, Path: path, Header: r.Header, Trusted: r.Trusted})
 }
 
@@ -213,7 +236,7 @@ func short(s string) string {
 // authorize decides on a request of Slack's. Those that are let in are as many
 // as there are events, and are logged as such: their line is for debugging.
 func (a *API) authorize(in *ingress.APIRequest) *ingress.AdminResponse {
-	d := a.decide(in, in.Path)
+	d := a.now.Load().decide(in, in.Path)
 	level := slog.LevelDebug
 	if !d.Allowed {
 		level = slog.LevelInfo
@@ -230,8 +253,8 @@ func (a *API) authorize(in *ingress.APIRequest) *ingress.AdminResponse {
 // admit refuses what is of a team or an app that is not configured, with
 // omnibot's words.
 func (a *API) admit(e *event.Event) *ingress.AdminResponse {
-	team := ""
-	for name, id := range a.o.Config.Teams {
+	team, now := "", a.now.Load()
+	for name, id := range now.config.Teams {
 		if id == e.Team || e.Enterprise != "" && id == e.Enterprise {
 			team = name
 		}
@@ -240,7 +263,7 @@ func (a *API) admit(e *event.Event) *ingress.AdminResponse {
 		resp := ingress.JSON(http.StatusForbidden, map[string]string{"status": "failure", "error": "Unsupported team"})
 		return &resp
 	}
-	for _, b := range a.bots[team] {
+	for _, b := range now.bots[team] {
 		if b.App == e.App {
 			return nil
 		}

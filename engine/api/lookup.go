@@ -10,12 +10,12 @@ import (
 )
 
 // getTeam answers the id of a team.
-func (a *API) getTeam(_ context.Context, r *request) ingress.AdminResponse {
+func (*API) getTeam(_ context.Context, r *request) ingress.AdminResponse {
 	if !r.decision.MaySee(r.team) {
 		r.decision.Allowed, r.decision.Reason = false, "team not allowed for the key"
 		return refusal(r.decision)
 	}
-	id, ok := a.o.Config.Teams[r.team]
+	id, ok := r.access.config.Teams[r.team]
 	if !ok {
 		return ingress.Problem(http.StatusNotFound, "provided team name is not configured")
 	}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -19,14 +20,31 @@ var errAddress = errors.New("address is refused")
 // guard decides where scripts may connect to: public addresses, and what the
 // configuration lists. It looks at the address that is connected to, after
 // DNS, so that no name and no redirect leads anywhere else.
-type guard struct {
+type guard struct{ list atomic.Pointer[allowed] }
+
+// allowed is what the configuration lists. It is immutable.
+type allowed struct {
 	hosts map[string]bool // "host:port" or "host", lower case
 	nets  []netip.Prefix
 }
 
-// newGuard reads http.allow: "host:port", "host", an address, or a CIDR.
 func newGuard(allow []string) (*guard, error) {
-	g := &guard{hosts: map[string]bool{}}
+	g := &guard{}
+	return g, g.set(allow)
+}
+
+// set replaces the list.
+func (g *guard) set(allow []string) error {
+	list, err := newAllowed(allow)
+	if err == nil {
+		g.list.Store(list)
+	}
+	return err
+}
+
+// newAllowed reads http.allow: "host:port", "host", an address, or a CIDR.
+func newAllowed(allow []string) (*allowed, error) {
+	g := &allowed{hosts: map[string]bool{}}
 	for _, entry := range allow {
 		s := strings.ToLower(strings.TrimSpace(entry))
 		if p, err := netip.ParsePrefix(s); err == nil {
@@ -54,7 +72,8 @@ func newGuard(allow []string) (*guard, error) {
 // listed reports whether the configuration names this destination.
 func (g *guard) listed(host, port string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return g.hosts[net.JoinHostPort(host, port)] || g.hosts[host]
+	list := g.list.Load()
+	return list.hosts[net.JoinHostPort(host, port)] || list.hosts[host]
 }
 
 // checkURL refuses what need not be resolved to be refused: other schemes,
@@ -98,7 +117,7 @@ func portOf(u *url.URL) string {
 // check refuses an address that is not public and not listed.
 func (g *guard) check(a netip.Addr) error {
 	a = a.WithZone("").Unmap()
-	for _, p := range g.nets {
+	for _, p := range g.list.Load().nets {
 		if p.Contains(a) {
 			return nil
 		}

@@ -101,6 +101,9 @@ func NewHTTP(o HTTPOptions) (*HTTP, error) {
 	return &HTTP{o: o, guard: g, transport: t}, nil
 }
 
+// SetAllow replaces HTTPOptions.Allow for the requests that begin from now on.
+func (h *HTTP) SetAllow(allow []string) error { return h.guard.set(allow) }
+
 func set[T int | int64 | time.Duration](v *T, def T) {
 	if *v == 0 {
 		*v = def

@@ -18,6 +18,10 @@ type Set struct {
 	RunTime   *prometheus.HistogramVec // rule: seconds from start to outcome
 	Steps     *prometheus.CounterVec   // rule
 	Effects   *prometheus.CounterVec   // kind, outcome: ok error refused replayed
+	Lag       *prometheus.HistogramVec // stage: seconds from event_ts to received, received_again, taken
+	Retries   *prometheus.CounterVec   // reason that Slack gave
+	Matched   *prometheus.CounterVec   // type, outcome: handled ignored
+	SlackTime *prometheus.HistogramVec // method: seconds, waits for rate limits included
 	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
 	HTTP      *prometheus.CounterVec   // method, outcome: status class or error
 	Throttled *prometheus.CounterVec   // method
@@ -72,6 +76,10 @@ func New(version string) *Set {
 		RunTime:   histogram("rule_seconds", "Time from the start of a run to its outcome.", slow, "rule"),
 		Steps:     counter("rule_steps_total", "Interpreter steps.", "rule"),
 		Effects:   counter("effects_total", "Effects that runs asked for.", "kind", "outcome"),
+		Lag:       histogram("delivery_lag_seconds", "Time from what happened at Slack to its arrival, and to when it is taken up.", slow, "stage"),
+		Retries:   counter("event_retries_total", "Deliveries that Slack repeated, by its reason.", "reason"),
+		Matched:   counter("events_matched_total", "Events that were taken up, and whether any rule was for them.", "type", "outcome"),
+		SlackTime: histogram("slack_seconds", "Time that a call of Slack's Web API took, waits for rate limits included.", slow, "method"),
 		Slack:     counter("slack_calls_total", "Calls of Slack's Web API.", "method", "outcome"),
 		HTTP:      counter("http_calls_total", "HTTP requests of scripts.", "method", "outcome"),
 		Throttled: counter("throttled_total", "Slack answers with status 429.", "method"),

@@ -63,6 +63,9 @@ func NewSource(c *config.Config, library fs.FS, reload func() (*config.Config, e
 	return s
 }
 
+// Tell makes changed the function that is told. Not safe once the Source is used.
+func (s *Source) Tell(changed func(*config.Config)) { s.changed = changed }
+
 // Files are what the Source reads.
 func (s *Source) Files() []string {
 	if s.file == "" || s.reload == nil {

@@ -72,6 +72,8 @@ type Loader struct {
 	current atomic.Pointer[Set]
 	report  atomic.Pointer[Report]
 	lintNow chan struct{}
+	// renamed tells that Names has other teams than when rules were compiled.
+	renamed atomic.Bool
 
 	versions versions
 	libMu    sync.Mutex
@@ -180,6 +182,7 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	start := l.now()
+	renamed := l.renamed.Swap(false)
 	sc := &scanner{
 		roots: l.opts.Dirs, exts: l.opts.Languages, limit: int64(l.opts.Limits.Source), now: l.now, prev: l.tree, force: force,
 		hold: func(p string) bool { return l.holdBack(p, start) }, changing: changing,
@@ -195,8 +198,9 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	}
 	l.addVirtual(t, start, changing)
 	l.forgetWaiting(t)
-	fresh, err := l.compileAll(ctx, t)
+	fresh, err := l.compileAll(ctx, t, renamed)
 	if err != nil {
+		l.renamed.Store(l.renamed.Load() || renamed)
 		l.opts.Metrics.Reloads.WithLabelValues("error").Inc()
 		return l.Current(), l.Report(), err
 	}
@@ -256,11 +260,16 @@ func (l *Loader) forgetWaiting(t *tree) {
 	}
 }
 
-// compileAll compiles the scripts whose sources have changed, several at a time.
-func (l *Loader) compileAll(ctx context.Context, t *tree) (map[string]*attempt, error) {
+// Renamed makes the next load compile all scripts again: Names has other teams.
+// Watch sees to that load.
+func (l *Loader) Renamed() { l.renamed.Store(true) }
+
+// compileAll compiles the scripts whose sources have changed, or all, several
+// at a time.
+func (l *Loader) compileAll(ctx context.Context, t *tree, all bool) (map[string]*attempt, error) {
 	var paths []string
 	for _, p := range t.scripts {
-		if s := l.scripts[p]; s == nil || s.last == nil || s.last.srcErr != t.files[p].err || !s.last.current(t, l.library) {
+		if s := l.scripts[p]; all || s == nil || s.last == nil || s.last.srcErr != t.files[p].err || !s.last.current(t, l.library) {
 			paths = append(paths, p)
 		}
 	}
@@ -277,7 +286,7 @@ func (l *Loader) compileAll(ctx context.Context, t *tree) (map[string]*attempt, 
 					return
 				}
 				var running *Version
-				if s := l.scripts[paths[i]]; s != nil {
+				if s := l.scripts[paths[i]]; s != nil && !all {
 					running = s.running
 				}
 				a, err := l.attempt(ctx, t, paths[i], running)

@@ -273,6 +273,7 @@ func (c *Client) done(method string, o CallOptions, start time.Time, res Result)
 	label := Known(method).Label()
 	if c.o.Metrics != nil {
 		c.o.Metrics.Slack.WithLabelValues(label, outcome).Inc()
+		c.o.Metrics.SlackTime.WithLabelValues(label).Observe(c.o.Now().Sub(start).Seconds())
 	}
 	c.log.Debug("slack call", "method", method, "team", o.Team, "status", res.Status, "outcome", outcome,
 		"dur_ms", c.o.Now().Sub(start).Milliseconds())

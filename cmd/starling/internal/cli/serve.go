@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-rules/starling/engine"
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/redact"
 	"github.com/starling-rules/starling/stdlib"
 )
 
@@ -44,9 +45,22 @@ func (c *command) serveCommand() *cobra.Command {
 		if !cfg.Callable() {
 			log.Warn("no bot token: rules run, but cannot call Slack's Web API (set SLACK_BOT_TOKEN)")
 		}
-		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain, Reload: func() (*config.Config, error) { return c.load(cmd, nil) }})
+		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain, Reload: func() (*config.Config, error) { return c.reload(cmd, log) }})
 	}
 	return cmd
+}
+
+// reload reads the configuration again. What is secret in it is masked in the
+// log from now on, whether or not the rest of it is any good.
+func (c *command) reload(cmd *cobra.Command, log *slog.Logger) (*config.Config, error) {
+	cfg, problems := config.Inspect(c.sources(cmd, nil))
+	if h, ok := log.Handler().(*redact.Handler); ok {
+		h.Add(cfg.SecretValues()...)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, nil
 }
 
 // serve runs an engine until a signal ends it.
