@@ -1,0 +1,6 @@
+//go:build !race
+
+package engine_test
+
+// underRace says that the race detector is on: loads are smaller then.
+const underRace = false
