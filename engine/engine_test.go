@@ -32,6 +32,7 @@ type rig struct {
 	t     testing.TB
 	rules string
 	log   *lockedBuffer
+	stop  func() // ends the engine before the test does
 
 	mu   sync.Mutex
 	seen []*runtime.Dict
@@ -74,11 +75,14 @@ func newRig(t testing.TB, files map[string]string, change func(*engine.Options))
 		cancel()
 		t.Fatalf("start: %v\n%s", err, r.log)
 	}
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
+	})
+	t.Cleanup(func() {
+		r.stop()
 		if t.Failed() {
 			t.Logf("log:\n%s", tail(r.log.String()))
 		}

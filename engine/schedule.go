@@ -47,6 +47,7 @@ const (
 	scheduleSkipped = "skipped" // the run of the firing before went on
 	scheduleMissed  = "missed"  // no server ran, and it is not made up for
 	scheduleOff     = "off"     // the rule was switched off
+	scheduleByHand  = "by hand" // an operator fired it
 )
 
 // scheduleRecord is the body of a schedule's timer.

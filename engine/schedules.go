@@ -13,6 +13,7 @@ import (
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/schedule"
 )
 
 // ScheduleReport is a rule of on.schedule as operators see it.
@@ -32,7 +33,7 @@ type ScheduleReport struct {
 	State string `json:"state"`
 	// Next is when it fires next, jitter included; nil: not, or not while it is
 	// off. Last is the newest time that was due, and Outcome what became of it:
-	// fired, skipped, missed, off.
+	// fired, skipped, missed, off, or "by hand" for RunSchedule.
 	Next    *time.Time `json:"next,omitempty"`
 	Last    *time.Time `json:"last,omitempty"`
 	Outcome string     `json:"outcome,omitempty"`
@@ -85,7 +86,7 @@ func (o *Operator) scheduleOf(ctx context.Context, r *rules.Rule) (ScheduleRepor
 		rep.Overlap = "allow"
 	}
 	if s.Jitter > 0 {
-		rep.Jitter = s.Jitter.String()
+		rep.Jitter = schedule.Short(s.Jitter)
 	}
 	_, rec, err := readSchedule(ctx, o.Store, r.ID)
 	due := rec.Due
@@ -153,6 +154,7 @@ func (o *Operator) RunSchedule(ctx context.Context, id string) (string, error) {
 		return ev.ID, nil // no server has set its timer yet
 	}
 	rec.Fired, rec.Event = now, ev.ID
+	rec.Last, rec.Outcome = now, scheduleByHand
 	rec.Firings++
 	// If the schedule fires at this very moment, that one is the newest.
 	if err := setRecord(ctx, o.Store, t, rec); err != nil && !errors.Is(err, queue.ErrChanged) {

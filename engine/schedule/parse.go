@@ -76,11 +76,23 @@ func (s *Schedule) checkJitter() error {
 	case s.Jitter < 0:
 		return &Fault{Part: "jitter", Msg: "jitter is negative"}
 	case s.Jitter > maxJitter:
-		return &Fault{Part: "jitter", Msg: fmt.Sprintf("jitter of %s is too long: at most 24h", s.Jitter)}
+		return &Fault{Part: "jitter", Msg: fmt.Sprintf("jitter of %s is too long: at most 24h", Short(s.Jitter))}
 	case s.every > 0 && s.Jitter >= s.every:
-		return &Fault{Part: "jitter", Msg: fmt.Sprintf("jitter of %s is as long as the interval", s.Jitter), Hint: "it has to be shorter than " + s.every.String()}
+		return &Fault{Part: "jitter", Msg: fmt.Sprintf("jitter of %s is as long as the interval", Short(s.Jitter)), Hint: "it has to be shorter than " + Short(s.every)}
 	}
 	return nil
+}
+
+// Short writes a duration without the zeros at its end.
+func Short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func (s *Schedule) parseEvery(text string) error {
