@@ -212,8 +212,11 @@ func (c *Config) validate() runtime.Errors {
 	if u, err := url.Parse(c.Slack.APIURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		bad("slack.api_url", fmt.Sprintf("want an http or https URL (got %q)", c.Slack.APIURL), "")
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		bad("tls", "cert and key go together", "")
+	switch {
+	case c.TLS.Cert != "" && c.TLS.Key == "":
+		bad("tls.cert", "cert and key go together", "add tls.key")
+	case c.TLS.Cert == "" && c.TLS.Key != "":
+		bad("tls.key", "cert and key go together", "add tls.cert")
 	}
 	switch {
 	case c.TLS.Listen == "":
