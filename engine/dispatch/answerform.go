@@ -74,11 +74,13 @@ func optionsAnswer(v runtime.Value) (*event.Answer, bool) {
 	return nil, false
 }
 
-// webhookAnswer takes text, a dict or list (JSON), or what http_reply made.
+// webhookAnswer takes text, bytes, a dict or list (JSON), or what http_reply made.
 func webhookAnswer(v runtime.Value) (*event.Answer, bool) {
 	switch v := v.(type) {
 	case string:
 		return &event.Answer{ContentType: "text/plain; charset=utf-8", Body: []byte(v)}, true
+	case []byte:
+		return &event.Answer{ContentType: "application/octet-stream", Body: v}, true
 	case runtime.List:
 		return jsonAnswer(v), true
 	case *runtime.Dict:

@@ -26,6 +26,16 @@ type Request struct {
 // Header is one header field.
 type Header struct{ Name, Value string }
 
+// Values returns the values of a header, by its name in any letter case.
+func (r *Request) Values(name string) (values []string) {
+	for i := range r.Headers {
+		if strings.EqualFold(r.Headers[i].Name, name) {
+			values = append(values, r.Headers[i].Value)
+		}
+	}
+	return values
+}
+
 // header returns the first value of a header.
 func (r *Request) header(name string) string {
 	for i := range r.Headers {

@@ -1,6 +1,11 @@
 package hook
 
-import "github.com/starling-rules/starling/runtime"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/starling-rules/starling/runtime"
+)
 
 // Dedupe says what names a delivery of a hook. A delivery that names itself is
 // taken in once; others are all different, for a sender may well mean the same
@@ -16,9 +21,34 @@ type Dedupe struct {
 // deliveryHeaders name a delivery; a repeated delivery repeats them.
 var deliveryHeaders = [...]string{"X-Github-Delivery", "X-Gitlab-Event-Uuid", "Webhook-Id", "Idempotency-Key"}
 
-// Key returns the parts that name a delivery, nil if nothing does. exact says
+// ID is the id of the event that a request becomes: the same for a delivery
+// that is sent again under its own name, and different for any two others,
+// which nonce tells apart.
+func (d Dedupe) ID(scheme string, r *Request, method, path, query string, nonce func() string) string {
+	h := sha256.New()
+	part := func(text string) {
+		h.Write([]byte(text))
+		h.Write([]byte{0})
+	}
+	part(method)
+	part(path)
+	names, exact := d.key(scheme, r)
+	if len(names) == 0 {
+		names = []string{nonce()}
+	}
+	for _, n := range names {
+		part(n)
+	}
+	if !exact {
+		part(query)
+		h.Write(r.Body)
+	}
+	return "wh-" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// key returns the parts that name a delivery, nil if nothing does. exact says
 // that they do so alone; else the body belongs to the name as well.
-func (d Dedupe) Key(scheme string, r *Request) (parts []string, exact bool) {
+func (d Dedupe) key(scheme string, r *Request) (parts []string, exact bool) {
 	switch {
 	case d.Off:
 		return nil, false

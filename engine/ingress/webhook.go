@@ -1,8 +1,6 @@
 package ingress
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -158,31 +156,7 @@ func (s *Server) webhookEvent(r *Route, q hookRequest, method, path string) *eve
 		req.Headers = append(req.Headers, event.Header{Name: strings.ToLower(string(k)), Value: string(v)})
 	}
 	return &event.Event{
-		ID: s.webhookID(r, q, req, body), Kind: event.Webhook, Type: "webhook",
+		ID: r.Dedupe.ID(r.Lock.Signature.Scheme, q.proof(), method, path, req.Query, s.o.Nonce), Kind: event.Webhook, Type: "webhook",
 		Received: s.o.Now(), Via: "http", Encoding: event.HTTP, Raw: body, Request: req,
 	}
-}
-
-// webhookID is the same for a delivery that is sent again under its own name,
-// and different for any two others.
-func (s *Server) webhookID(r *Route, q hookRequest, req *event.Request, body []byte) string {
-	h := sha256.New()
-	part := func(text string) {
-		h.Write([]byte(text))
-		h.Write([]byte{0})
-	}
-	part(req.Method)
-	part(req.Path)
-	names, exact := r.Dedupe.Key(r.Lock.Signature.Scheme, q.proof())
-	if len(names) == 0 {
-		names = []string{s.o.Nonce()}
-	}
-	for _, n := range names {
-		part(n)
-	}
-	if !exact {
-		part(req.Query)
-		h.Write(body)
-	}
-	return "wh-" + hex.EncodeToString(h.Sum(nil)[:16])
 }

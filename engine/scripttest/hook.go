@@ -3,6 +3,7 @@ package scripttest
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sort"
 	"strconv"
@@ -43,17 +44,20 @@ func webhook(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 		r.status = http.StatusNotFound
 		return w.finish(r, nil)
 	}
-	req := &event.Request{Method: method, Path: path, Query: query, Remote: "192.0.2.1:40000"}
+	req := &event.Request{Method: method, Path: path, Query: query}
 	headers := &runtime.Dict{}
 	if contentType != "" {
 		headers.Set("content-type", contentType)
 	}
-	signed, err := w.signed(rule.Hook, body)
-	if err != nil {
-		return w.finish(r, err)
-	}
-	for _, h := range signed {
-		headers.Set(strings.ToLower(h.Name), h.Value)
+	lock := rule.Hook.Lock(w.secret)
+	if a.Bool("authentic", true) {
+		signed, err := lock.Sign(body, w.clock.Now())
+		if err != nil {
+			return w.finish(r, err)
+		}
+		for _, h := range signed {
+			headers.Set(strings.ToLower(h.Name), h.Value)
+		}
 	}
 	if d := a.Map("headers"); d != nil {
 		for _, f := range d.Fields {
@@ -63,10 +67,70 @@ func webhook(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	for _, f := range headers.Fields {
 		req.Headers = append(req.Headers, event.Header{Name: f.Key, Value: text(f.Value)})
 	}
+	remote, err := caller(a, rule.Hook)
+	if err != nil {
+		return w.finish(r, err)
+	}
+	req.Remote = remote.String()
+	proof := &hook.Request{Body: body, Remote: remote, Header: req.Values}
+	if !w.admits(r, rule, lock, proof) {
+		return w.finish(r, nil)
+	}
+	id := rule.Hook.Dedupe.ID(rule.Hook.Signature.Scheme, proof, method, path, query, func() string { return w.random(32) })
 	return w.finish(r, w.deliver(r, &event.Event{
-		ID: "wh-" + w.random(32), Kind: event.Webhook, Type: "webhook", Received: w.clock.Now(), Via: "http",
+		ID: id, Kind: event.Webhook, Type: "webhook", Received: w.clock.Now(), Via: "http",
 		Encoding: event.HTTP, Raw: body, Request: req,
 	}))
+}
+
+// caller is the address that a request comes from: one that the hook allows, if
+// the test does not say.
+func caller(a *runtime.Args, h *rules.Hook) (netip.Addr, error) {
+	s := a.Text("remote")
+	switch {
+	case s == "" && len(h.Allow) > 0:
+		return h.Allow[0].Addr(), nil
+	case s == "":
+		s = "192.0.2.1"
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return addr, fmt.Errorf("t.webhook: remote: want an address such as \"192.0.2.7\" (got %q)", s)
+	}
+	return addr, nil
+}
+
+// admits does what the way in does before it takes a request in, and answers
+// what it refuses.
+func (w *world) admits(r *run, rule *rules.Rule, lock *hook.Lock, q *hook.Request) bool {
+	h := rule.Hook
+	if w.limiters == nil {
+		w.limiters = map[string]*hook.Limiter{}
+	}
+	if w.limiters[rule.ID].Rate() != h.Rate {
+		w.limiters[rule.ID] = hook.NewLimiter(h.Rate)
+	}
+	if h.MaxBody > 0 && len(q.Body) > h.MaxBody {
+		r.status = http.StatusRequestEntityTooLarge
+		return false
+	}
+	if !lock.Admits(q, w.clock.Now()) {
+		r.status = http.StatusUnauthorized
+		return false
+	}
+	if ok, _ := w.limiters[rule.ID].Take(w.clock.Now()); !ok {
+		r.status = http.StatusTooManyRequests
+		return false
+	}
+	contentType := ""
+	if values := q.Header("content-type"); len(values) > 0 {
+		contentType = values[0]
+	}
+	if err := h.CheckBody(contentType, q.Body); err != nil {
+		r.answer = &event.Answer{Status: http.StatusBadRequest, Body: []byte(err.Error() + "\n")}
+		return false
+	}
+	return true
 }
 
 func text(v runtime.Value) string {
@@ -118,11 +182,6 @@ func requestBody(a *runtime.Args) (body []byte, contentType string, err error) {
 		return nil, "", fmt.Errorf("json, form and body exclude each other")
 	}
 	return body, contentType, nil
-}
-
-// signed are the headers that prove a request to be from who knows the secrets.
-func (w *world) signed(h *rules.Hook, body []byte) ([]hook.Header, error) {
-	return h.Lock(w.secret).Sign(body, w.clock.Now())
 }
 
 // maxFirings bounds what one t.advance sets off.

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/help"
+	"github.com/starling-rules/starling/engine/hook"
 	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
@@ -47,6 +48,9 @@ type world struct {
 	setup   []func() error
 	web     *web
 	slack   *recorder
+
+	// limiters are those of webhooks, by the id of their rule.
+	limiters map[string]*hook.Limiter
 
 	// The engine, from the first event on.
 	loader *rules.Loader
@@ -114,15 +118,17 @@ func (w *world) start() error {
 	if w.loader, err = w.s.rules(context.Background(), paths, w.config); err != nil {
 		return err
 	}
-	w.guide = help.New(help.Options{Rules: w.loader.Current, Submit: w.resubmit, Now: w.clock.Now})
+	var policy *permit.Policy
+	w.guide = help.New(help.Options{Rules: w.loader.Current, Permit: func() *permit.Policy { return policy }, Submit: w.resubmit, Now: w.clock.Now})
 	live, err := w.live()
 	if err != nil {
 		return err
 	}
 	c := w.s.cfg
+	policy = permit.New(c.Admins, c.Access, &permit.Slack{Client: w.client, Now: w.clock.Now})
 	w.disp = dispatch.New(dispatch.Options{
 		Store: w.store, Pool: w.s.pool, Rules: w.loader, Live: live,
-		Permit: permit.New(c.Admins, c.Access, &permit.Slack{Client: w.client, Now: w.clock.Now}),
+		Permit: policy,
 		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
 		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
 		Observe: func(e *event.Event) { w.client.Observe(e) }, Advise: w.guide.Advise,

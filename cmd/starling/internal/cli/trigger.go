@@ -142,7 +142,7 @@ func (t *trigger) flags(cmd *cobra.Command) {
 	f.StringVar(&t.body, "body", "", "body of the webhook; @FILE reads it")
 	f.StringArrayVar(&t.headers, "header", nil, "a further header, 'Name: value'; may be repeated")
 	f.StringVar(&t.hookSecret, "hook-secret", "", "sign the webhook with this secret")
-	f.StringVar(&t.signature, "signature", "github", "how: github or hmac-sha256")
+	f.StringVar(&t.signature, "signature", "github", "how: github, gitlab, stripe, pagerduty, grafana, hmac-sha256, bearer, or basic (the secret is user:password)")
 	f.BoolVar(&t.json, "json", false, "print the answer as JSON")
 	f.BoolVar(&t.dry, "dry", false, "print the request as a curl command, send nothing")
 	f.BoolVar(&t.print, "payload", false, "print the payload alone, send nothing")

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/starling-rules/starling/engine/hook"
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/payload"
 )
@@ -104,16 +103,20 @@ func bodyType(body []byte) string {
 
 // signHook proves to know the secret of a webhook.
 func (t *trigger) signHook(r *slackRequest) error {
-	mac := hmac.New(sha256.New, []byte(t.hookSecret))
-	mac.Write(r.body)
-	sum := hex.EncodeToString(mac.Sum(nil))
+	var headers []hook.Header
+	var err error
 	switch t.signature {
-	case "github":
-		r.headers = append(r.headers, [2]string{"X-Hub-Signature-256", "sha256=" + sum})
-	case "hmac-sha256":
-		r.headers = append(r.headers, [2]string{"X-Signature", sum})
+	case "bearer":
+		headers = []hook.Header{{Name: "Authorization", Value: "Bearer " + t.hookSecret}}
+	case "basic":
+		headers = []hook.Header{{Name: "Authorization", Value: "Basic " + base64.StdEncoding.EncodeToString([]byte(t.hookSecret))}}
 	default:
-		return fmt.Errorf("--signature %q: want github or hmac-sha256", t.signature)
+		if headers, err = (hook.Signature{Scheme: t.signature}).Sign(t.hookSecret, r.body, t.act.Now); err != nil {
+			return fmt.Errorf("--signature %q: want %s, bearer or basic", t.signature, strings.Join(hook.Schemes, ", "))
+		}
+	}
+	for _, h := range headers {
+		r.headers = append(r.headers, [2]string{h.Name, h.Value})
 	}
 	return nil
 }
