@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/starling-rules/starling/engine/help"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/rules"
 )
 
@@ -11,6 +12,6 @@ func (e *Engine) newGuide() *help.Guide {
 	return help.New(help.Options{
 		Rules:  func() *rules.Set { return e.loader.Current() },
 		Off:    func(r *rules.Rule) bool { _, off := e.breaker.Off(r.ID, r.Digest); return off },
-		Submit: e.Accept, Now: e.o.Now,
+		Permit: func() *permit.Policy { return e.permit }, Submit: e.Accept, Now: e.o.Now,
 	})
 }

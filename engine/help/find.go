@@ -1,6 +1,7 @@
 package help
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -19,12 +20,12 @@ func found(text string, command *runtime.Dict, near, elsewhere []runtime.Value) 
 
 // Find is what the user of an event may have meant by a text that is addressed
 // to the bot: commands.find. Without a text it is that of the event.
-func (g *Guide) Find(e *event.Event, text string) *runtime.Dict {
+func (g *Guide) Find(ctx context.Context, e *event.Event, text string) *runtime.Dict {
 	if text == "" {
 		_, _, text = e.Addressed()
 	}
 	text = strings.TrimSpace(text)
-	set := g.o.Rules()
+	set, a := g.o.Rules(), asking{e, ctx, true}
 	asked := *e
 	asked.Kind, asked.Type, asked.Text, asked.IM, asked.Via = event.Message, "message", text, true, ""
 	for _, m := range set.Match(&asked, nil) {
@@ -32,11 +33,11 @@ func (g *Guide) Find(e *event.Event, text string) *runtime.Dict {
 		if r.Kind != event.Message && r.Kind != event.Mention || r.Match == "nothing" || r.Pattern == "" {
 			continue
 		}
-		if may, _ := g.may(set, r, e); may {
+		if may, _ := g.may(a, set, r); may {
 			return found(text, describe(r, true), nil, nil)
 		}
 	}
-	chat := g.candidates(set, e, func(r *rules.Rule) bool { return r.Kind != event.Command && len(r.Words) > 0 })
+	chat := g.candidates(a, set, func(r *rules.Rule) bool { return r.Kind != event.Command && len(r.Words) > 0 })
 	var elsewhere []runtime.Value
 	for _, c := range chat {
 		if !c.here && c.rule.Named(text) {
@@ -57,13 +58,13 @@ type candidate struct {
 }
 
 // candidates are the commands of a form that the user of an event may run.
-func (g *Guide) candidates(set *rules.Set, e *event.Event, form func(*rules.Rule) bool) []candidate {
+func (g *Guide) candidates(a asking, set *rules.Set, form func(*rules.Rule) bool) []candidate {
 	var out []candidate
 	for _, r := range set.Rules() {
 		if !form(r) || !listed(r) {
 			continue
 		}
-		if may, here := g.may(set, r, e); may {
+		if may, here := g.may(a, set, r); may {
 			out = append(out, candidate{r, here})
 		}
 	}
@@ -93,8 +94,9 @@ func like(typed, words string) bool { return runtime.Nearest(typed, []string{wor
 // as Slack's markup: where it works, that he may not, or what he may have
 // meant. "" is for no advice.
 func (g *Guide) Advise(set *rules.Set, e *event.Event) string {
+	a := asking{e, context.Background(), false}
 	text := e.Command + " " + e.Text
-	all := g.candidates(set, e, func(r *rules.Rule) bool { return r.Kind == event.Command })
+	all := g.candidates(a, set, func(r *rules.Rule) bool { return r.Kind == event.Command })
 	var named []candidate
 	for _, c := range all {
 		if !c.here && c.rule.Named(text) {
@@ -105,7 +107,7 @@ func (g *Guide) Advise(set *rules.Set, e *event.Event) string {
 		best := slices.MaxFunc(named, func(a, b candidate) int { return len(a.rule.Words) - len(b.rule.Words) })
 		return code(strings.Join(best.rule.Words, " ")) + " works in " + places(best.rule.Channels) + "."
 	}
-	if g.forbidden(set, e, text) {
+	if g.forbidden(a, set, text) {
 		return "You may not use " + code(e.Command) + "."
 	}
 	what := e.Command
@@ -133,13 +135,13 @@ func (g *Guide) Advise(set *rules.Set, e *event.Event) string {
 }
 
 // forbidden reports whether there is such a command here, for others.
-func (g *Guide) forbidden(set *rules.Set, e *event.Event, text string) bool {
+func (g *Guide) forbidden(a asking, set *rules.Set, text string) bool {
 	return slices.ContainsFunc(set.OfKind(event.Command), func(r *rules.Rule) bool {
-		s := set.Scope(r, e)
+		s := set.Scope(r, a.Event)
 		if !r.Named(text) || !s.Bot || !s.Channel || g.o.Off != nil && g.o.Off(r) {
 			return false
 		}
-		return !s.User || g.o.Permit != nil && !g.o.Permit.May(e, r)
+		return !s.User || !g.permitted(a, r)
 	})
 }
 

@@ -3,8 +3,8 @@
 //
 //	Guide    answers the effects of the built-ins commands.*, and advises
 //	         whoever gives a slash command that no rule answers
-//	Permit   what else, beside the filters of a rule, says who may run it
 //
+// Who may run a rule is what its own filters say, and package permit.
 // The scripts in @starling//help.star make words of it. The package knows no
 // Slack client and no interpreter.
 package help
@@ -19,25 +19,19 @@ import (
 
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
 
-// Permit says who may run a rule, beyond the filters that the rule itself has:
-// permissions of the configuration, user groups, admins. Safe for concurrent use.
-type Permit interface {
-	// May reports whether the user of an event may run a rule in its channel; if
-	// the event has none, in any. It answers from what is known and never waits.
-	May(e *event.Event, r *rules.Rule) bool
-}
-
 // Options are what a Guide works with. Rules is required.
 type Options struct {
 	// Rules returns the rules in force.
 	Rules func() *rules.Set
-	// Permit may be nil: the filters of the rules decide alone.
-	Permit Permit
+	// Permit returns what says who may run rules; nil refuses those that are
+	// restricted.
+	Permit func() *permit.Policy
 	// Off tells of rules that are switched off; may be nil.
 	Off func(*rules.Rule) bool
 	// Submit stores an event that repeats another, as if it had arrived. Nil:
@@ -67,10 +61,10 @@ const (
 
 // Handlers are the live handlers of commands.*, for the door.
 func (g *Guide) Handlers() door.Live {
-	read := func(dry runtime.Value, do func(*event.Event, string) runtime.Value) door.Handler {
+	read := func(dry runtime.Value, do func(context.Context, *event.Event, string) runtime.Value) door.Handler {
 		return door.Handler{
 			Read: true, Repeat: door.Always(door.Again),
-			Do: func(_ context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {
+			Do: func(ctx context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {
 				if r.DryRun {
 					return dry, nil
 				}
@@ -78,13 +72,13 @@ func (g *Guide) Handlers() door.Live {
 				if ev == nil {
 					ev = &event.Event{}
 				}
-				return do(ev, e.Args.Text("text")), nil
+				return do(ctx, ev, e.Args.Text("text")), nil
 			},
 		}
 	}
 	return door.Live{
-		"commands.list": read([]runtime.Value{}, func(e *event.Event, _ string) runtime.Value { return g.List(e) }),
-		"commands.find": read(found("", nil, nil, nil), func(e *event.Event, text string) runtime.Value { return g.Find(e, text) }),
+		"commands.list": read([]runtime.Value{}, func(ctx context.Context, e *event.Event, _ string) runtime.Value { return g.List(ctx, e) }),
+		"commands.find": read(found("", nil, nil, nil), func(ctx context.Context, e *event.Event, text string) runtime.Value { return g.Find(ctx, e, text) }),
 		"commands.repeat": {
 			// The id derives from run and step: the store takes the event once.
 			Repeat: door.Always(door.Again), Do: g.repeat,
@@ -94,18 +88,35 @@ func (g *Guide) Handlers() door.Live {
 
 // may reports whether the user of an event may run a rule somewhere, and
 // whether that is so where the event is from.
-func (g *Guide) may(set *rules.Set, r *rules.Rule, e *event.Event) (may, here bool) {
+func (g *Guide) may(a asking, set *rules.Set, r *rules.Rule) (may, here bool) {
 	if !r.Enabled || g.o.Off != nil && g.o.Off(r) {
 		return false, false
 	}
-	s := set.Scope(r, e)
+	s := set.Scope(r, a.Event)
 	if !s.Bot || !s.User {
 		return false, false
 	}
-	if g.o.Permit != nil && !g.o.Permit.May(e, r) {
-		return false, false
+	return g.permitted(a, r), s.Channel
+}
+
+// asking is somebody who asks: the event, and how long there is to find out who
+// he is.
+type asking struct {
+	*event.Event
+	ctx  context.Context
+	wait bool // look-ups at Slack may be waited for
+}
+
+// permitted reports whether permissions let the user run a rule, with some
+// arguments or other. What is not known is refused.
+func (g *Guide) permitted(a asking, r *rules.Rule) bool {
+	who := permit.Asker{Team: a.Team, Enterprise: a.Enterprise, Bot: a.Bot, User: a.User, Channel: a.Channel}
+	var policy *permit.Policy
+	if g.o.Permit != nil {
+		policy = g.o.Permit()
 	}
-	return true, s.Channel
+	v, known := policy.Decide(a.ctx, permit.Rule{ID: r.ID, Groups: r.Groups, Admin: r.Admin}, who, nil, a.wait)
+	return v.Allowed && known
 }
 
 // listed reports whether a rule is something that people can ask for.
@@ -122,7 +133,8 @@ func listed(r *rules.Rule) bool {
 }
 
 // List is what the user of an event can ask for: commands.list.
-func (g *Guide) List(e *event.Event) []runtime.Value {
+func (g *Guide) List(ctx context.Context, e *event.Event) []runtime.Value {
+	a := asking{e, ctx, true}
 	set := g.o.Rules()
 	var mine []*rules.Rule
 	here := map[*rules.Rule]bool{}
@@ -130,12 +142,12 @@ func (g *Guide) List(e *event.Event) []runtime.Value {
 		if !listed(r) {
 			continue
 		}
-		if may, is := g.may(set, r, e); may {
+		if may, is := g.may(a, set, r); may {
 			mine, here[r] = append(mine, r), is
 		}
 	}
 	slices.SortStableFunc(mine, func(a, b *rules.Rule) int {
-		return cmp.Or(strings.Compare(a.Script, b.Script), strings.Compare(usage(a), usage(b)))
+		return cmp.Or(strings.Compare(a.Script, b.Script), strings.Compare(strings.ToLower(usage(a)), strings.ToLower(usage(b))))
 	})
 	out := make([]runtime.Value, 0, len(mine))
 	for _, r := range mine[:min(len(mine), maxCommands)] {

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -233,16 +234,33 @@ func known(typ string) bool {
 
 func (b *builder) command(r *rules.Rule) {
 	b.scope("bot", r.ID, "commands")
-	c := Command{Command: r.Pattern, URL: b.at("/slack/commands"), Description: r.Help, Escape: true}
+	c := Command{Command: r.Words[0], URL: b.at("/slack/commands"), Description: r.Help, Escape: true}
 	if c.Description == "" {
 		c.Description = "Runs " + r.ID
 	}
 	if r.Args != nil {
 		c.UsageHint = r.Args.String()
 	}
-	if old, ok := b.commands[r.Pattern]; !ok || r.Help != "" && strings.HasPrefix(old.Description, "Runs ") {
-		b.commands[r.Pattern] = c
+	// Slack knows the command alone: its subcommands are the hint, unless the
+	// command itself takes arguments.
+	if c.sub = len(r.Words) > 1; c.sub {
+		c.UsageHint = strings.Join(r.Words[1:], " ")
 	}
+	old, ok := b.commands[c.Command]
+	switch {
+	case !ok:
+	case c.sub && old.sub:
+		old.UsageHint += " | " + c.UsageHint
+		c = old
+	case c.sub:
+		old.UsageHint = cmp.Or(old.UsageHint, c.UsageHint)
+		c = old
+	case old.sub:
+		c.UsageHint = cmp.Or(c.UsageHint, old.UsageHint)
+	case r.Help == "" || !strings.HasPrefix(old.Description, "Runs "):
+		return
+	}
+	b.commands[c.Command] = c
 }
 
 func (b *builder) shortcut(r *rules.Rule) {

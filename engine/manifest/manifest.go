@@ -74,6 +74,8 @@ type Command struct {
 	Description string `json:"description" yaml:"description"`
 	UsageHint   string `json:"usage_hint,omitempty" yaml:"usage_hint,omitempty"`
 	Escape      bool   `json:"should_escape" yaml:"should_escape"`
+
+	sub bool // known by its subcommands alone
 }
 
 // OAuth is what the app asks for when it is installed.
