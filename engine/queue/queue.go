@@ -208,6 +208,8 @@ type EventInfo struct {
 type State interface {
 	// Get returns the value of key, or ErrNotFound.
 	Get(ctx context.Context, key string) ([]byte, error)
+	// Look is Get, with the time at which the value expires; zero: never.
+	Look(ctx context.Context, key string) ([]byte, time.Time, error)
 	// Update changes one key atomically: change sees the present value (nil,
 	// false if absent) and says what is to be; it may be called several times.
 	// op names the operation (run and step): with repeat set, an operation of

@@ -42,6 +42,8 @@ type Timers interface {
 	// List returns waiting timers whose id begins with prefix, soonest first,
 	// at most limit (0: all), without Key and Body.
 	List(ctx context.Context, prefix string, limit int) ([]Timer, error)
+	// All returns all waiting timers whole, in no order.
+	All(ctx context.Context) ([]Timer, error)
 }
 
 // ErrChanged: the timer is not any more what it was when it was read.
@@ -168,6 +170,25 @@ func (t *timers) List(ctx context.Context, prefix string, limit int) ([]Timer, e
 	})
 	if limit > 0 && len(out) > limit {
 		out = out[:limit]
+	}
+	return out, nil
+}
+
+func (t *timers) All(ctx context.Context) ([]Timer, error) {
+	var keys []string
+	if err := t.table.list(ctx, "", func(r row) { keys = append(keys, r.key) }); err != nil {
+		return nil, fmt.Errorf("list timers: %w", err)
+	}
+	out := make([]Timer, 0, len(keys))
+	for _, k := range keys {
+		v, err := t.read(ctx, k)
+		if errors.Is(err, ErrNotFound) {
+			continue // it was due just now
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read timer %s: %w", k, err)
+		}
+		out = append(out, v)
 	}
 	return out, nil
 }
