@@ -77,17 +77,26 @@ func checkKey(key string) error {
 }
 
 func (s *state) Get(ctx context.Context, key string) ([]byte, error) {
+	b, _, err := s.Look(ctx, key)
+	return b, err
+}
+
+// Look implements State.
+func (s *state) Look(ctx context.Context, key string) (b []byte, expires time.Time, err error) {
 	if err := checkKey(key); err != nil {
-		return nil, fmt.Errorf("get state: %w", err)
+		return nil, expires, fmt.Errorf("get state: %w", err)
 	}
 	c, _, err := s.read(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("get state %q: %w", key, err)
+		return nil, expires, fmt.Errorf("get state %q: %w", key, err)
 	}
 	if !c.present {
-		return nil, fmt.Errorf("get state %q: %w", key, ErrNotFound)
+		return nil, expires, fmt.Errorf("get state %q: %w", key, ErrNotFound)
 	}
-	return c.value, nil
+	if c.expires != 0 {
+		expires = time.Unix(0, c.expires)
+	}
+	return c.value, expires, nil
 }
 
 // read returns the cell of key, empty if there is none, with its revision.
