@@ -119,7 +119,7 @@ func (c *compiler) webhook(r *Rule, v runtime.Value) {
 	if h.Raw && h.FormParam != "" {
 		c.fail("raw", "", "%s: raw=True leaves the body undecoded, so form_param cannot be read", c.reg.Name)
 	}
-	h.Secrets, h.Bearer, h.Basic = c.secrets("secret"), c.secrets("bearer"), c.secrets("basic")
+	h.Secrets, h.Bearer, h.Basic = c.secretList("secret"), c.secretList("bearer"), c.secretList("basic")
 	c.signature(h)
 	c.allowed(h)
 	if len(c.errs) == before { // who may call is said, only badly
@@ -164,8 +164,8 @@ func (c *compiler) defaultRoute(r *Rule) {
 	}
 }
 
-// secrets reads a text, a secret, or a list of such.
-func (c *compiler) secrets(name string) []runtime.Secret {
+// secretList reads a text, a secret, or a list of such.
+func (c *compiler) secretList(name string) []runtime.Secret {
 	v, ok := c.args.Get(name)
 	if !ok || v == nil {
 		return nil
