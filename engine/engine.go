@@ -238,6 +238,9 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	c := e.o.Config
 	var err error
 	e.bots, e.shelf = newBots(c), lookup.New(e.store.State(), e.log)
+	if e.shared() {
+		e.shelf.Share()
+	}
 	e.slack, err = slackapi.New(slackapi.Options{
 		BaseURL: c.Slack.APIURL, Tokens: e.bots, Shelf: e.shelf, Logger: e.log, Metrics: e.metrics,
 	})
@@ -271,7 +274,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 	}
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
-		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, Lint: o.Lint,
+		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, HasSecret: c.HasSecret, Lint: o.Lint,
 		Virtual: o.handlers.Scripts, Files: o.handlers.Files(), Made: o.handlers.Made,
 		// More than there are processors: a pool of processes is asked ahead,
 		// so that no worker waits for the next file.
@@ -409,6 +412,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedules.run(serving) })
+	if e.shared() {
+		parts.start(failed, "follow look-ups", func() error { return e.shelf.Follow(serving, followEvery, e.forget) })
+	}
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(serving) })
 	dispatched := make(chan struct{})
 	parts.start(failed, "dispatch", func() error {

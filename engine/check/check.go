@@ -101,7 +101,7 @@ func (c *Checker) newLoader(dirs ...string) *rules.Loader {
 	}
 	return rules.NewLoader(rules.LoaderOptions{
 		Dirs: dirs, Pool: c.pool, Languages: exts, Library: c.o.Scripts, Config: values,
-		Limits: cfg.Limits.Runtime(), Names: teams(cfg.Teams), ByPath: true, Virtual: c.handlers(dirs),
+		Limits: cfg.Limits.Runtime(), Names: teams(cfg.Teams), HasSecret: cfg.HasSecret, ByPath: true, Virtual: c.handlers(dirs),
 	})
 }
 

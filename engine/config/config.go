@@ -193,6 +193,9 @@ func Default() *Config {
 	}
 }
 
+// HasSecret reports whether secrets has one of that name.
+func (c *Config) HasSecret(name string) bool { _, ok := c.Secrets[name]; return ok }
+
 // Runtime returns the limits of one pass.
 func (l Limits) Runtime() runtime.Limits {
 	return runtime.Limits{

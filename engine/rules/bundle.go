@@ -178,7 +178,7 @@ func (l *Loader) open(ctx context.Context, b *runtime.Bundle) (*Version, []runti
 	if len(man.Missing) > 0 {
 		return nil, man.Missing, nil
 	}
-	rules, errs := compile(b, man.Registrations, l.opts.Names)
+	rules, errs := compile(b, man.Registrations, l.opts.Names, l.opts.HasSecret)
 	if len(errs) > 0 {
 		l.opts.Pool.Forget(b.Digest)
 		return nil, nil, refused{errs}

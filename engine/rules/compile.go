@@ -63,11 +63,13 @@ func (d declaration) common() []string {
 type compiler struct {
 	bundle *runtime.Bundle
 	names  Names
-	reg    *runtime.Registration
-	decl   declaration
-	args   *runtime.Dict
-	errs   runtime.Errors
-	sum    totals
+	// hasSecret tells which secrets are configured; nil: not known.
+	hasSecret func(string) bool
+	reg       *runtime.Registration
+	decl      declaration
+	args      *runtime.Dict
+	errs      runtime.Errors
+	sum       totals
 
 	// static is set for registrations that were read, not made: unknown are
 	// the arguments that are there without their value, and with spread there
@@ -84,8 +86,8 @@ func (c *compiler) perhaps(names ...string) bool {
 
 // compile turns the registrations of a bundle into rules, or returns every
 // problem that they have.
-func compile(b *runtime.Bundle, regs []runtime.Registration, names Names) ([]*Rule, runtime.Errors) {
-	c := &compiler{bundle: b, names: names}
+func compile(b *runtime.Bundle, regs []runtime.Registration, names Names, hasSecret func(string) bool) ([]*Rule, runtime.Errors) {
+	c := &compiler{bundle: b, names: names, hasSecret: hasSecret}
 	rules := make([]*Rule, 0, len(regs))
 	for i := range regs {
 		if r := c.rule(&regs[i]); r != nil {
@@ -109,6 +111,10 @@ func compile(b *runtime.Bundle, regs []runtime.Registration, names Names) ([]*Ru
 func (c *compiler) rule(reg *runtime.Registration) *Rule {
 	c.reg, c.args = reg, reg.Args
 	before := len(c.errs)
+	if reg.Name == schemaName {
+		c.schema()
+		return nil
+	}
 	decl, ok := declarations[reg.Name]
 	if !ok {
 		c.fail("", didYouMean(reg.Name, declarationNames()), "%s does not register a rule", reg.Name)

@@ -42,6 +42,9 @@ type LoaderOptions struct {
 	// without its ending, or its name.
 	Config map[string]runtime.Value
 	Limits runtime.Limits
+	// HasSecret tells whether a secret is configured: settings of scripts must
+	// not name others. Nil: any may be named.
+	HasSecret func(name string) bool
 	// Names resolves names of channels, users and teams. May be nil.
 	Names Names
 	// ByPath makes the first file by name keep what two would answer, whichever

@@ -118,7 +118,7 @@ func (l *Loader) Restore(ctx context.Context, b *runtime.Bundle) error {
 	if len(man.Missing) > 0 {
 		return fmt.Errorf("restore %s: its sources lack %s", b.Main, man.Missing[0].Name)
 	}
-	rules, _ := compile(b, man.Registrations, l.opts.Names)
+	rules, _ := compile(b, man.Registrations, l.opts.Names, nil)
 	l.versions.add(&Version{Path: b.Main, Digest: b.Digest, Bundle: b, Rules: rules, Logs: man.Logs, Loaded: l.now()}, l.now())
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package config declares what a script knows of the configuration: config
-// and secret.
+// Package config declares what a script knows of the configuration: config,
+// config_schema and secret.
 package config
 
 import (
@@ -14,11 +14,12 @@ func Builtins() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		{
 			Name: "config", Doc: "The script's part of `rules_config`, a dict.",
-			Long: "Empty if the configuration has none for this script. It is a value, not a function. " +
+			Long: "Empty if the configuration has none for this script. It is a value, not a function; `config_schema` checks it. " +
 				"`starling docs configuration` tells of the file.",
 			Result: "dict", Purity: runtime.Constant, Since: declare.Since, Value: &runtime.Dict{},
 			Examples: []runtime.Example{{Star: `config.get("channel", "#general")`, Lua: `config.channel or "#general"`, Want: `"#general"`}},
 		},
+		schemaBuiltin(),
 		{
 			Name: "secret", Doc: "Name a secret of the configuration, to be used without being seen.",
 			Long:   "It prints as `***`. Text may be put before and after it. Headers, URLs, bodies and `hash.hmac` take it; the server puts the value in at the last moment.",
