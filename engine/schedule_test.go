@@ -329,7 +329,7 @@ func TestTwoServersOnOneStoreFireOnce(t *testing.T) {
 	t.Parallel()
 	addr := natsServer(t)
 	files := map[string]string{"a.star": `
-on.schedule("every 1s", lambda e: probe.see(name="tick", at=e.scheduled_at), catch_up="all", name="tick")
+on.schedule("every 1s", lambda e: probe.see(name="tick", at=e.scheduled_at), catch_up="all", overlap="allow", name="tick")
 `}
 	start := func() *rig {
 		store, err := queue.Open(t.Context(), queue.Options{URL: addr, Shards: 2, MaxBytes: 64 << 20, Lease: 2 * time.Second})

@@ -10,7 +10,8 @@ const mostCounted = 1000
 type Owed struct {
 	// Fire is the due time to fire now; zero: none.
 	Fire time.Time
-	// Behind says that Fire is made up for, and that others follow (CatchUpAll).
+	// Behind says that Fire is made up for, and others may be (CatchUpAll): they
+	// are to come one after another, none skipped.
 	Behind bool
 	// Missed is how many are not fired: at most 1000 are counted.
 	Missed int
@@ -33,8 +34,9 @@ func (s *Schedule) Owed(rule string, due, now time.Time) Owed {
 	if len(list) > 0 {
 		last := list[len(list)-1]
 		o.Next = s.Next(last)
-		if s.CatchUp != CatchUpNone || now.Sub(s.Fires(rule, last)) <= Grace {
-			o.Fire, o.Behind = list[0], len(list) > 1
+		late := now.Sub(s.Fires(rule, last)) > Grace
+		if s.CatchUp != CatchUpNone || !late {
+			o.Fire, o.Behind = list[0], len(list) > 1 || late && s.CatchUp == CatchUpAll
 			o.Next = s.Next(o.Fire)
 		}
 	}
