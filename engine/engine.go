@@ -103,6 +103,8 @@ type Engine struct {
 	loader  *rules.Loader
 	live    door.Live
 	breaker *breaker.Breaker
+	// elsewhere tells the door what operators change of the state of scripts.
+	elsewhere door.Elsewhere
 	// permit says who may run rules, by what people says of them.
 	permit *permit.Policy
 	people *permit.Slack
@@ -254,7 +256,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	live := door.NewLive(door.Deps{
 		Slack: e.slack, HTTP: e.web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
 		Secrets: e.secretOf,
-		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Metrics: e.metrics,
+		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Elsewhere: &e.elsewhere, Metrics: e.metrics,
 	})
 	e.guide = e.newGuide()
 	maps.Copy(live, e.guide.Handlers())

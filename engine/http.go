@@ -37,6 +37,7 @@ func (e *Engine) listen() error {
 	}
 	e.admin, err = ingress.NewAdmin(ingress.AdminOptions{
 		Addr: c.Admin, Listener: e.o.Admin, Ready: e.ready, Metrics: e.metrics, Logger: e.log, Now: e.o.Now,
+		Limits: ingress.Limits{MaxBody: 8 << 20}, // a batch of records, one of them large
 	})
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", c.Admin, err)
@@ -50,6 +51,8 @@ func (e *Engine) listen() error {
 func (e *Engine) mount() {
 	op := e.Operator()
 	op.Accept = e.Accept
+	op.Changed = e.elsewhere.Changed
+	e.mountState(op)
 	e.mountCache(op)
 	e.mountSchedules(op)
 	e.mountWebhooks(op)

@@ -36,6 +36,8 @@ type Operator struct {
 	// Hits counts the requests for the webhook of a rule; nil if there is no
 	// server.
 	Hits func(rule string) ingress.Seen
+	// Changed is called when State has changed what scripts keep; may be nil.
+	Changed func()
 }
 
 // RuleReport is a rule as operators see it.

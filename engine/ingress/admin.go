@@ -1,8 +1,10 @@
 package ingress
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -58,6 +60,9 @@ type AdminResponse struct {
 	Status      int
 	ContentType string
 	Body        []byte
+	// Stream, if not nil, writes the body, of any length. What it returns an
+	// error for ends early: the format has to show that.
+	Stream func(w io.Writer) error
 }
 
 // AdminHandler answers one request. ctx ends when the server has shut down.
@@ -128,6 +133,14 @@ func (a *Admin) Handle(method, path string, h AdminHandler) {
 		}
 		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
 		ctx.Response.Header.Set("Cache-Control", "no-store")
+		if r.Stream != nil {
+			ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
+				if err := r.Stream(w); err != nil {
+					a.o.Logger.Warn("answer an operator", "path", path, "err", err)
+				}
+			})
+			return
+		}
 		ctx.Response.SetBodyRaw(r.Body)
 	})
 }
