@@ -356,6 +356,14 @@ type service struct {
 	queries  map[string]url.Values
 	answers  map[string]string
 	status   map[string][]int // one for each request to come
+	gate     chan struct{}    // if not nil, each request waits for it
+}
+
+// hold makes requests wait until gate says something to each, or is closed.
+func (s *service) hold(gate chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate = gate
 }
 
 func newService(t testing.TB) *service {
@@ -366,6 +374,15 @@ func newService(t testing.TB) *service {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var payload map[string]any
 		_ = json.NewDecoder(r.Body).Decode(&payload)
+		s.mu.Lock()
+		gate := s.gate
+		s.mu.Unlock()
+		if gate != nil {
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+			}
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.payloads[r.URL.Path] = append(s.payloads[r.URL.Path], payload)

@@ -85,6 +85,22 @@ local function contain(e, setup, kind, payload, trace)
   return container
 end
 
+-- What omnibot did not pass on, by kind.
+local MORE = {
+  message = {"files", "blocks", "attachments", "edited", "client_msg_id", "channel_type", "source_team"},
+  delivery = {"event_id", "event_time"},
+  slash_command = {"user_name", "channel_name", "team_domain", "is_enterprise_install", "api_app_id"},
+  interactive_component = {"response_urls", "container", "enterprise", "is_enterprise_install", "hash", "api_app_id"},
+}
+
+local function more(payload, raw, kind)
+  for _, name in ipairs(MORE[kind]) do
+    if raw[name] ~= nil then
+      payload[name] = raw[name]
+    end
+  end
+end
+
 -- The container of a message: handler is the one that matched, or {} for the help.
 function M.message(e, setup, handler)
   local match, payload = e.match or {}, parsed(e.text)
@@ -93,6 +109,10 @@ function M.message(e, setup, handler)
   payload.text, payload.channel_id, payload.channel = e.text, e.channel, place(e.channel)
   payload.directed, payload.mentioned = e.directed, e.mentioned
   payload.command_text = match.command_text or payload.parsed_text
+  more(payload, inner(e), "message")
+  if type(e.raw) == "table" then
+    more(payload, e.raw, "delivery")
+  end
   payload.match_type = handler.match_type
   if handler.match_type == "command" then
     payload.command, payload.args = handler.match, match.args or ""
@@ -119,6 +139,7 @@ function M.slash(e, setup)
   payload.command, payload.response_url, payload.trigger_id = e.command, e.response_url, e.trigger_id
   payload.user_id, payload.parsed_user, payload.text = e.user, person(e.user), e.text
   payload.channel_id, payload.channel = e.channel, place(e.channel)
+  more(payload, raw, "slash_command")
   return contain(e, setup, "slash_command", payload, {trigger_id = e.trigger_id, command = e.command, channel_id = e.channel})
 end
 
@@ -151,6 +172,7 @@ function M.interactive(e, setup)
   end
   payload.type, payload.callback_id = e.type, M.callback_id(e)
   payload.parsed_user, payload.parsed_channel = person(e.user), place(e.channel)
+  more(payload, raw, "interactive_component")
   return contain(e, setup, "interactive_component", payload,
     {callback_id = payload.callback_id, component_type = e.type, channel_id = e.channel})
 end
