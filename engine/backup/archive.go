@@ -79,19 +79,14 @@ func (w *Writer) Close() (int, error) {
 	return w.count, err
 }
 
-// Write writes all that from holds, and wanted lets through; nil is all.
-func Write(ctx context.Context, w io.Writer, from Target, h Header, wanted func(*Record) bool) (int, error) {
+// Write writes what from holds and the filter lets through, and returns how
+// many records that were.
+func Write(ctx context.Context, w io.Writer, from Target, h Header, only Filter) (int, error) {
 	aw, err := NewWriter(w, h)
 	if err != nil {
 		return 0, err
 	}
-	err = from.Export(ctx, func(r *Record) error {
-		if wanted != nil && !wanted(r) {
-			return nil
-		}
-		return aw.Add(r)
-	})
-	if err != nil {
+	if err := from.Export(ctx, only, aw.Add); err != nil {
 		return aw.count, err
 	}
 	return aw.Close()

@@ -31,6 +31,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -86,8 +87,8 @@ func (r *Record) String() string {
 
 // Target is what records come from and go to.
 type Target interface {
-	// Export calls f with each record, by kind and key.
-	Export(ctx context.Context, f func(*Record) error) error
+	// Export calls f with each record that the filter lets through, by kind and key.
+	Export(ctx context.Context, only Filter, f func(*Record) error) error
 	// Put stores records and says what that changes; dry, it only says so.
 	Put(ctx context.Context, records []*Record, dry bool) ([]Change, error)
 	// Delete removes what the records are about.
@@ -95,6 +96,22 @@ type Target interface {
 	// Finish is called when all is stored: whoever has read it before reads
 	// it again.
 	Finish(ctx context.Context) error
+}
+
+// Filter lets records through. The zero value lets all through.
+type Filter struct {
+	Kinds  []string
+	Script string // of this script
+	Key    string // of this key
+	Prefix string // of keys that begin so
+	// NoValues leaves out what is kept.
+	NoValues bool
+}
+
+// Lets reports whether the filter lets a record through.
+func (o *Filter) Lets(r *Record) bool {
+	return (len(o.Kinds) == 0 || slices.Contains(o.Kinds, r.Kind)) && (o.Script == "" || r.Script == o.Script) &&
+		(o.Key == "" || r.Key == o.Key) && strings.HasPrefix(r.Key, o.Prefix)
 }
 
 // Change is what storing a record makes of what is there.

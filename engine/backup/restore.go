@@ -22,8 +22,8 @@ type RestoreOptions struct {
 	Mode Mode
 	// Dry changes nothing, and tells what would be changed.
 	Dry bool
-	// Wanted lets records through; nil is all. With Replace, others stay.
-	Wanted func(*Record) bool
+	// Only lets records through. With Replace, others stay.
+	Only Filter
 	// Tell is told of each change, and of what has expired; may be nil.
 	Tell func(Change, *Record)
 	// MaxBytes bounds what the archive may hold; 0 is no bound.
@@ -87,18 +87,14 @@ func Restore(ctx context.Context, to Target, archive io.ReadSeeker, o RestoreOpt
 	if _, err := archive.Seek(0, io.SeekStart); err != nil {
 		return s.sum, fmt.Errorf("read archive again: %w", err)
 	}
-	if err := s.put(ctx, archive); err != nil {
-		return s.sum, err
+	err = s.put(ctx, archive)
+	if err == nil && o.Mode == Replace {
+		err = s.remove(ctx, ids)
 	}
-	if o.Mode == Replace {
-		if err := s.remove(ctx, ids); err != nil {
-			return s.sum, err
-		}
+	if !o.Dry { // also of half of it, somebody has to take note
+		err = errors.Join(err, to.Finish(ctx))
 	}
-	if o.Dry {
-		return s.sum, nil
-	}
-	return s.sum, to.Finish(ctx)
+	return s.sum, err
 }
 
 type restore struct {
@@ -136,7 +132,7 @@ func (s *restore) put(ctx context.Context, archive io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if s.o.Wanted != nil && !s.o.Wanted(rec) {
+		if !s.o.Only.Lets(rec) {
 			continue
 		}
 		s.sum.Records++
@@ -160,13 +156,12 @@ func (s *restore) tell(c Change, r *Record) {
 // remove deletes what the archive does not have.
 func (s *restore) remove(ctx context.Context, ids map[[16]byte]struct{}) error {
 	var gone []*Record
-	err := s.Export(ctx, func(r *Record) error {
-		if _, there := ids[idSum(r)]; there || s.o.Wanted != nil && !s.o.Wanted(r) {
-			return nil
+	only := s.o.Only
+	only.NoValues = true
+	err := s.Export(ctx, only, func(r *Record) error {
+		if _, there := ids[idSum(r)]; !there {
+			gone = append(gone, r)
 		}
-		named := *r
-		named.Value, named.Data, named.Expires = nil, nil, nil
-		gone = append(gone, &named)
 		return nil
 	})
 	if err != nil {

@@ -27,15 +27,15 @@ var _ Target = (*Store)(nil)
 
 // Export implements Target. The keys are listed at once, their values read one
 // by one: what expires or is deleted meanwhile is left out.
-func (s *Store) Export(ctx context.Context, f func(*Record) error) error {
-	keys, err := s.Queue.State().Keys(ctx, "")
+func (s *Store) Export(ctx context.Context, only Filter, f func(*Record) error) error {
+	byKind := map[string][]*Record{}
+	keys, err := s.keys(ctx, only)
 	if err != nil {
 		return err
 	}
-	byKind := map[string][]*Record{}
 	for _, k := range keys {
 		r := recordAt(k.Key)
-		if r == nil {
+		if r == nil || !only.Lets(r) {
 			continue
 		}
 		if !k.Expires.IsZero() {
@@ -46,21 +46,13 @@ func (s *Store) Export(ctx context.Context, f func(*Record) error) error {
 	}
 	for _, kind := range Kinds {
 		if kind == Timer {
-			if err := s.timers(ctx, f); err != nil {
+			if err := s.timers(ctx, only, f); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, r := range byKind[kind] {
-			b, err := s.Queue.State().Get(ctx, r.place())
-			if errors.Is(err, queue.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("read %s: %w", r, err)
-			}
-			r.hold(b)
-			if err := f(r); err != nil {
+			if err := s.read(ctx, r, only.NoValues, f); err != nil {
 				return err
 			}
 		}
@@ -68,7 +60,42 @@ func (s *Store) Export(ctx context.Context, f func(*Record) error) error {
 	return nil
 }
 
-func (s *Store) timers(ctx context.Context, f func(*Record) error) error {
+// keys lists the keys that the filter may let through: of one key it asks for
+// that alone.
+func (s *Store) keys(ctx context.Context, only Filter) ([]queue.KeyInfo, error) {
+	if only.Key == "" || len(only.Kinds) != 1 || only.Kinds[0] == Timer {
+		return s.Queue.State().Keys(ctx, "")
+	}
+	r := Record{Kind: only.Kinds[0], Script: only.Script, Key: only.Key}
+	if err := r.checkNames(); err != nil {
+		return nil, err
+	}
+	_, expires, err := s.Queue.State().Look(ctx, r.place())
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil, nil
+	}
+	return []queue.KeyInfo{{Key: r.place(), Expires: expires}}, err
+}
+
+func (s *Store) read(ctx context.Context, r *Record, bare bool, f func(*Record) error) error {
+	if bare {
+		return f(r)
+	}
+	b, err := s.Queue.State().Get(ctx, r.place())
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", r, err)
+	}
+	r.hold(b)
+	return f(r)
+}
+
+func (s *Store) timers(ctx context.Context, only Filter, f func(*Record) error) error {
+	if len(only.Kinds) > 0 && !slices.Contains(only.Kinds, Timer) {
+		return nil
+	}
 	all, err := s.Queue.Timers().All(ctx)
 	if err != nil {
 		return err
@@ -77,7 +104,12 @@ func (s *Store) timers(ctx context.Context, f func(*Record) error) error {
 	for _, t := range all {
 		at := t.At.UTC()
 		r := &Record{Kind: Timer, Key: t.ID, Owner: t.Key, At: &at}
-		r.hold(t.Body)
+		if !only.NoValues {
+			r.hold(t.Body)
+		}
+		if !only.Lets(r) {
+			continue
+		}
 		if err := f(r); err != nil {
 			return err
 		}

@@ -34,6 +34,8 @@ type Deps struct {
 	MaxBytes int64
 	// SharedStore tells that other processes change the same State.
 	SharedStore bool
+	// Elsewhere tells of changes of State past the door; may be nil.
+	Elsewhere *Elsewhere
 	// Metrics may be nil.
 	Metrics *metric.Set
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-rules/starling/engine/metric"
@@ -25,9 +26,24 @@ type quota struct {
 	now      func() time.Time
 	state    queue.State
 	metrics  *metric.Set
+	others   *Elsewhere
 
 	mu      sync.Mutex
 	scripts map[string]*usage
+}
+
+// Elsewhere tells the door that what scripts keep was changed past it, by an
+// operator: it is counted again. Safe for concurrent use.
+type Elsewhere struct{ n atomic.Int64 }
+
+// Changed is called after the change.
+func (e *Elsewhere) Changed() { e.n.Add(1) }
+
+func (e *Elsewhere) changes() int64 {
+	if e == nil {
+		return 0
+	}
+	return e.n.Load()
 }
 
 // usage is what one script keeps.
@@ -35,6 +51,7 @@ type usage struct {
 	turn  chan struct{} // holds one token: whose turn it is to write
 	known bool
 	at    time.Time // when the keys were listed
+	seen  int64     // changes elsewhere until then
 	keys  map[string]keep
 	bytes int64
 	// next is no later than the first moment at which a key expires.
@@ -51,7 +68,7 @@ const recount = 5 * time.Second
 
 func newQuota(d Deps) *quota {
 	return &quota{
-		maxKeys: d.MaxKeys, maxBytes: d.MaxBytes, shared: d.SharedStore, now: d.Now, state: d.State, metrics: d.Metrics,
+		maxKeys: d.MaxKeys, maxBytes: d.MaxBytes, shared: d.SharedStore, now: d.Now, state: d.State, metrics: d.Metrics, others: d.Elsewhere,
 		scripts: map[string]*usage{},
 	}
 }
@@ -109,12 +126,14 @@ func (l *live) store(ctx context.Context, r *Run, e runtime.Effect, key string, 
 func (q *quota) count(ctx context.Context, u *usage, script string) error {
 	now := q.now()
 	near := len(u.keys) > q.maxKeys*9/10 || u.bytes > q.maxBytes*9/10
-	if u.known && !(q.shared && (near || now.Sub(u.at) > recount)) {
+	changes := q.others.changes()
+	if u.known && u.seen == changes && !(q.shared && (near || now.Sub(u.at) > recount)) {
 		if !u.next.IsZero() && !now.Before(u.next) {
 			u.expire(now)
 		}
 		return nil
 	}
+	u.seen = changes
 	u.known, u.at, u.keys, u.bytes, u.next = false, now, map[string]keep{}, 0, time.Time{}
 	for _, space := range KVSpaces(script) {
 		keys, err := q.state.Keys(ctx, space)
