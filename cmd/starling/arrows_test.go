@@ -41,7 +41,8 @@ var owners = []struct {
 	{"go.yaml.in/yaml", []string{"engine/config", "engine/manifest"}}, // Slack's app manifest is YAML with comments
 	{"go.lsp.dev", []string{"cmd/starling/internal/lsp"}},
 	{"github.com/bazelbuild/buildtools", []string{"cmd/starling/internal"}},
-	{"github.com/slack-go/slack", []string{"engine/slackapi", "engine/ingress"}},
+	{"github.com/slack-go/slack", []string{"engine/slackapi", "engine/ingress", "engine/socket"}},
+	{"github.com/gorilla/websocket", []string{"engine/socket"}},
 	{"github.com/fsnotify/fsnotify", []string{"engine/rules", "cmd/starling/internal/cli"}}, // rules; tests with -w
 }
 
