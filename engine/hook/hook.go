@@ -85,6 +85,21 @@ func (l *Lock) Admits(r *Request, now time.Time) bool {
 	return proved
 }
 
+// Hidden is what an event keeps in the place of a secret.
+const Hidden = "***"
+
+// Holds reports whether a header holds a secret itself, not what is made with
+// it: such a header is Hidden from the rule, the store and the log.
+func (l *Lock) Holds(header string) bool {
+	switch {
+	case l.Open:
+		return false
+	case (l.Wants.Bearer || l.Wants.Basic) && strings.EqualFold(header, "Authorization"):
+		return true
+	}
+	return l.Signature.Scheme == GitLab && strings.EqualFold(header, l.Signature.header())
+}
+
 // Challenge is the WWW-Authenticate header of a refusal: clients that send
 // user and password only when they are asked need it. "" is none.
 func (l *Lock) Challenge() string {

@@ -54,6 +54,30 @@ func TestARefusedWebhookIsNotStored(t *testing.T) {
 	}
 }
 
+func TestASecretInAHeaderIsHiddenFromTheEvent(t *testing.T) {
+	t.Parallel()
+	bearer := hook.Lock{Bearer: []string{"tok"}}
+	bearer.Wants.Bearer = true
+	for name, c := range map[string]struct {
+		route  ingress.Route
+		header string
+		want   string
+	}{
+		"bearer":            {ingress.Route{Lock: bearer}, "Authorization: Bearer tok", "***"},
+		"gitlab":            {locked(hook.Signature{Scheme: "gitlab"}), "X-Gitlab-Token: s", "***"},
+		"a signature":       {locked(hook.Signature{Scheme: "github"}), "X-Hub-Signature-256: sha256=" + hub("s", "x"), "sha256=" + hub("s", "x")},
+		"the rule's affair": {open, "Authorization: Bearer tok", "Bearer tok"},
+	} {
+		s := &sink{}
+		srv := start(t, s, func(o *ingress.Options) { o.Webhooks = hooks{c.route} })
+		do(t, srv, request{path: "/hooks/gh/api", body: "x", unsigned: true, header: []string{c.header}})
+		header, _, _ := strings.Cut(c.header, ":")
+		if got := s.one(t).Request.Values(header); len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestARateIsKeptToByWhoeverMayCall(t *testing.T) {
 	t.Parallel()
 	s, now := &sink{}, at

@@ -153,7 +153,11 @@ func (s *Server) webhookEvent(r *Route, q hookRequest, method, path string) *eve
 	body := append([]byte(nil), ctx.PostBody()...)
 	req := &event.Request{Method: method, Path: path, Query: string(ctx.URI().QueryString()), Remote: remote(q.client)}
 	for k, v := range ctx.Request.Header.All() {
-		req.Headers = append(req.Headers, event.Header{Name: strings.ToLower(string(k)), Value: string(v)})
+		h := event.Header{Name: strings.ToLower(string(k)), Value: string(v)}
+		if r.Lock.Holds(h.Name) {
+			h.Value = hook.Hidden
+		}
+		req.Headers = append(req.Headers, h)
 	}
 	return &event.Event{
 		ID: r.Dedupe.ID(r.Lock.Signature.Scheme, q.proof(), method, path, req.Query, s.o.Nonce), Kind: event.Webhook, Type: "webhook",

@@ -76,6 +76,11 @@ func webhook(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	if !w.admits(r, rule, lock, proof) {
 		return w.finish(r, nil)
 	}
+	for i := range req.Headers {
+		if lock.Holds(req.Headers[i].Name) {
+			req.Headers[i].Value = hook.Hidden
+		}
+	}
 	id := rule.Hook.Dedupe.ID(rule.Hook.Signature.Scheme, proof, method, path, query, func() string { return w.random(32) })
 	return w.finish(r, w.deliver(r, &event.Event{
 		ID: id, Kind: event.Webhook, Type: "webhook", Received: w.clock.Now(), Via: "http",

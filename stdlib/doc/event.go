@@ -85,7 +85,7 @@ func EventFields() []Field {
 		{"path", str, hook, "Path of the URL."},
 		{"params", "dict", hook, "The parts in braces of the rule's route."},
 		{"query", "dict", hook, "Parameters of the URL; one that is there several times is a list."},
-		{"headers", "dict", hook, "Header fields, by lower-case name; those that are there several times are joined by commas."},
+		{"headers", "dict", hook, "Header fields, by lower-case name; those that are there several times are joined by commas. One that holds the secret itself is `***`."},
 		{"cookies", "dict", hook, "Cookies of the request, by name."},
 		{"remote", str, hook, "Address of the client, behind trusted proxies."},
 		{"body", str, hook, "The body as text."},

@@ -58,7 +58,7 @@
 ---@field path string? Path of the URL. Of: webhook.
 ---@field params table<string, any>? The parts in braces of the rule's route. Of: webhook.
 ---@field query table<string, any>? Parameters of the URL; one that is there several times is a list. Of: webhook.
----@field headers table<string, any>? Header fields, by lower-case name; those that are there several times are joined by commas. Of: webhook.
+---@field headers table<string, any>? Header fields, by lower-case name; those that are there several times are joined by commas. One that holds the secret itself is `***`. Of: webhook.
 ---@field cookies table<string, any>? Cookies of the request, by name. Of: webhook.
 ---@field remote string? Address of the client, behind trusted proxies. Of: webhook.
 ---@field body string? The body as text. Of: webhook.

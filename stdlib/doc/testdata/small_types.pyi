@@ -112,7 +112,7 @@ class Event:
     query: dict[str, Any] | None
     """Parameters of the URL; one that is there several times is a list. Of: webhook."""
     headers: dict[str, Any] | None
-    """Header fields, by lower-case name; those that are there several times are joined by commas. Of: webhook."""
+    """Header fields, by lower-case name; those that are there several times are joined by commas. One that holds the secret itself is `***`. Of: webhook."""
     cookies: dict[str, Any] | None
     """Cookies of the request, by name. Of: webhook."""
     remote: str | None
