@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/starling-rules/starling/engine/api"
 	"github.com/starling-rules/starling/engine/ingress"
@@ -60,6 +61,19 @@ func (o *Operator) teamID(team string) string {
 	return team
 }
 
+// followEvery is how often the look-ups that other processes have found out of
+// date are asked for.
+const followEvery = time.Second
+
+// shared reports whether other processes may use the same store.
+func (e *Engine) shared() bool { return e.o.Config.Queue.URL != "" }
+
+// forget drops what another process has found out of date.
+func (e *Engine) forget(kind, team, id string) {
+	e.slack.Forget(kind, team, id)
+	e.known.drop(kind, team, id)
+}
+
 // teamID is the id of a team that is named in the configuration in force.
 func (e *Engine) teamID(team string) string { return (&Operator{Teams: e.config().Teams}).teamID(team) }
 
@@ -78,7 +92,7 @@ func (e *Engine) serveAPI(o *ingress.Options) error {
 	if e.api, err = api.New(api.Options{Config: e.o.Config, Slack: e.slack, Logger: e.log, Now: e.o.Now}); err != nil {
 		return fmt.Errorf("authorization: %w", err)
 	}
-	o.Mounts, o.Guarded = e.api.Mounts(), e.api.Guarded()
+	o.Mounts, o.Guarded = append(e.api.Mounts(), e.repoMounts()...), e.api.Guarded()
 	for _, text := range e.o.Config.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {

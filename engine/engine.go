@@ -44,6 +44,7 @@ import (
 	"github.com/starling-rules/starling/engine/omnibot"
 	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/repo"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
 	"github.com/starling-rules/starling/runtime"
@@ -108,6 +109,9 @@ type Engine struct {
 	// permit says who may run rules, by what people says of them.
 	permit *permit.Policy
 	people *permit.Slack
+	repo   *repo.Repo // nil without rules_git
+	born   time.Time
+	jobs   sync.WaitGroup // what goes on beside requests
 	disp   *dispatch.Dispatcher
 	guide  *help.Guide
 	server *ingress.Server
@@ -139,7 +143,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), newcomers: make(chan struct{}, 1)}
+	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), newcomers: make(chan struct{}, 1), born: o.Now()}
 	e.cfg.Store(o.Config)
 	o.handlers.Tell(e.reconfigure)
 	defer func() {
@@ -163,6 +167,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.loader = e.newLoader()
+	e.repo = e.newRepo()
 	e.breaker = e.newBreaker()
 	e.permit = e.newPolicy()
 	e.disp = dispatch.New(dispatch.Options{
@@ -260,6 +265,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	})
 	e.guide = e.newGuide()
 	maps.Copy(live, e.guide.Handlers())
+	maps.Copy(live, e.operations().Handlers())
 	for kind, h := range own {
 		live[kind] = h
 	}
@@ -275,7 +281,7 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 		cfg[name] = v
 	}
 	return rules.NewLoader(rules.LoaderOptions{
-		Dirs: c.Rules, Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
+		Dirs: ruleDirs(c), Pool: pool, Languages: o.Exts, Library: o.Scripts, Config: cfg,
 		Limits: c.Limits.Runtime(), Logger: o.Logger, Metrics: m, Names: known, HasSecret: c.HasSecret, Lint: o.Lint,
 		Virtual: o.handlers.Scripts, Files: o.handlers.Files(), Made: o.handlers.Made,
 		// More than there are processors: a pool of processes is asked ahead,
@@ -371,10 +377,11 @@ func (e *Engine) Accept(ctx context.Context, ev *event.Event) error {
 	return e.disp.Accept(ctx, ev)
 }
 
-// Reload reads the rules and the configuration again, at once.
+// Reload reads the rules and the configuration again, at once; before, it
+// fetches the repository of rules, if there is one.
 func (e *Engine) Reload(ctx context.Context) error {
-	e.o.handlers.Again()
-	return e.loader.Reload(ctx)
+	_, err := e.reloadAll(ctx)
+	return err
 }
 
 // Report says how each rule file fares.
@@ -412,6 +419,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.pair != nil {
 		parts.start(failed, "watch certificate", func() error { return e.pair.Run(serving) })
 	}
+	parts.start(failed, "fetch rules", func() error { return e.followRepo(serving) })
 	parts.start(failed, "introduce", func() error { return e.introduce(serving) })
 	parts.start(failed, "schedule", func() error { return e.schedules.run(serving) })
 	if e.shared() {
@@ -455,6 +463,7 @@ func (e *Engine) load(ctx context.Context) error {
 	if err := e.breaker.Load(ctx); err != nil {
 		return err
 	}
+	e.firstPull(ctx)
 	e.loader.OnSwap(func(_, set *rules.Set) {
 		e.hits.keep(set)
 		if set.Len() > 0 {
@@ -505,6 +514,7 @@ func (e *Engine) shut(ctx context.Context) {
 		if e.admin != nil {
 			_ = e.admin.Shutdown(ctx)
 		}
+		e.jobs.Wait()
 		if e.pool != nil {
 			if err := e.pool.Close(ctx); err != nil {
 				e.log.Warn("close the pool", "err", err)

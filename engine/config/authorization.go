@@ -101,7 +101,12 @@ func (c *Config) validateAuthorization(bad func(key, msg, hint string)) {
 func (c *Config) validateCheck(key string, check AuthCheck, bad func(key, msg, hint string), patterns func(string, []string)) {
 	takes, known := AuthChecks[check.Module]
 	if !known {
-		bad(key, fmt.Sprintf("no check %q", check.Module), hintFor(check.Module, keysOf(AuthChecks)))
+		hint := hintFor(check.Module, keysOf(AuthChecks))
+		if hint == "" {
+			hint = "there are " + strings.Join(keysOf(AuthChecks), ", ") +
+				"; functions of your own are no checks: write what they decide as permissions and bindings, or give callers keys (starling docs api)"
+		}
+		bad(key, fmt.Sprintf("no check %q", check.Module), hint)
 		return
 	}
 	for _, arg := range keysOf(check.Kwargs) {
@@ -121,12 +126,12 @@ func (c *Config) validateCheck(key string, check AuthCheck, bad func(key, msg, h
 
 func (c *Config) validateKey(key string, k APIKey, bad func(key, msg, hint string), patterns func(string, []string)) {
 	if len(k.Hashes) == 0 {
-		bad(key, "hash is missing", `"sha256:" and the output of: printf %s "$KEY" | sha256sum`)
+		bad(key, "hash is missing", "starling config hash-key makes a key and its hash")
 	}
 	for _, h := range k.Hashes {
 		if !keyHash.MatchString(h) {
 			// What stands there may be the key itself: it is not repeated.
-			bad(key+".hash", "want sha256: and 64 hexadecimal digits", `the output of: printf %s "$KEY" | sha256sum`)
+			bad(key+".hash", "want sha256: and 64 hexadecimal digits", "starling config hash-key --stdin makes it of a key")
 		}
 	}
 	verbs(key, k.Methods, bad)

@@ -86,6 +86,7 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 	if len(overruns) > 0 {
 		d.overran(e, overruns)
 	}
+	d.Metrics.Matched.WithLabelValues(string(e.Kind), outcomeOf(matches)).Inc()
 	if len(matches) == 0 {
 		d.tell(e, d.unmatched(set, e))
 		del.Settle()
@@ -108,6 +109,18 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		d.tell(e, d.unmatched(set, e)) // what runs only looks on: nobody need wait for it
 	}
 	act.start()
+}
+
+// outcomeOf says in a word what became of an event: defaulted is one that only
+// the help for what nothing else matches is for.
+func outcomeOf(matches []rules.Match) string {
+	switch {
+	case len(matches) == 0:
+		return "ignored"
+	case !slices.ContainsFunc(matches, func(m rules.Match) bool { return m.Rule.Match != "nothing" }):
+		return "defaulted"
+	}
+	return "handled"
 }
 
 // plan adds a run for each match, without the rules that are cooling down and

@@ -60,7 +60,12 @@ func forPeople(text string) string { return event.Escape(event.Unescape(text)) }
 // unmatched is the answer to an event that no rule wanted. Whoever gives a
 // slash command waits for an answer, so there is advice for him.
 func (d *Dispatcher) unmatched(set *rules.Set, e *event.Event) *event.Answer {
-	if e.Kind != event.Command {
+	switch {
+	case e.Kind == event.Command:
+	case e.Kind == event.Action && e.Type == "interactive_message":
+		// Of interactions this is the one whose answer Slack shows.
+		return jsonAnswer(runtime.NewDict("response_type", "ephemeral", "replace_original", false, "text", "No rule answers this."))
+	default:
 		return emptyAnswer(e)
 	}
 	if d.Advise != nil {

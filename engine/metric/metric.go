@@ -20,7 +20,7 @@ type Set struct {
 	Effects   *prometheus.CounterVec   // kind, outcome: ok error refused replayed
 	Lag       *prometheus.HistogramVec // stage: seconds from event_ts to received, received_again, taken
 	Retries   *prometheus.CounterVec   // reason that Slack gave
-	Matched   *prometheus.CounterVec   // type, outcome: handled ignored
+	Matched   *prometheus.CounterVec   // type, outcome: handled defaulted ignored
 	SlackTime *prometheus.HistogramVec // method: seconds, waits for rate limits included
 	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
 	HTTP      *prometheus.CounterVec   // method, outcome: status class or error

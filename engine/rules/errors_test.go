@@ -41,6 +41,7 @@ func TestLoadErrors(t *testing.T) {
 		{"unguarded webhook", on("webhook", "route", "POST /h")},
 		{"route", on("webhook", "route", "POST /h/{n:number}", "open", true)},
 		{"route of Starling", on("webhook", "route", "POST /slack/events", "open", true)},
+		{"route of the API", on("webhook", "route", "POST /api/mine", "open", true)},
 		{"signature", on("webhook", "route", "/h", "signature", "gitub", "secret", map[string]string{"secret": "S"})},
 		{"route of Flask", on("webhook", "route", "/h/<int:n>/", "open", true)},
 		{"any of nothing", on("webhook", "route", "/h/{n:any()}", "open", true)},

@@ -42,7 +42,7 @@ var typeNames = []string{"int", "float", "path", "uuid", "str", "any(one,other)"
 var httpMethods = []string{"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
 
 // reserved are the paths that Starling answers itself (SPEC §4, §11).
-var reserved = []string{"/slack", "/api/v1", "/api/v2", "/healthcheck", "/healthz", "/readyz", "/metrics"}
+var reserved = []string{"/slack", "/api", "/healthcheck", "/healthz", "/readyz", "/metrics"}
 
 // MaxAny bounds the ways in which a route may be chosen by its any(…) parts:
 // each of them is compared with the other routes.

@@ -86,6 +86,9 @@ func (rt *router) find(rest string, more bool, out []*Rule) []*Rule {
 // sent: encoded, with a leading slash. If it is known but not with that method,
 // rule is nil and allow lists the methods that it is known with, sorted.
 func (s *Set) Hook(method, path string) (rule *Rule, allow []string) {
+	if path == "/api" || strings.HasPrefix(path, "/api/") {
+		return nil, nil // behind the authorization of the HTTP API, whatever a pattern says
+	}
 	var room [8]*Rule // most paths have one rule or two: nothing is allocated
 	rest, more := cutPath(path)
 	found := s.routes.find(rest, more, room[:0])

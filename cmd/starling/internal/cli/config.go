@@ -17,6 +17,7 @@ func (c *command) configCommand() *cobra.Command {
 	}
 	c.configFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
+	cmd.AddCommand(c.hashKeyCommand())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := c.load(cmd, nil)
 		if err != nil {
