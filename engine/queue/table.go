@@ -113,7 +113,8 @@ func (t *streamTable) filter(prefix string) string {
 }
 
 func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	// A server that hangs is noticed by its heartbeat; 100,000 rows take seconds.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	return t.each(ctx, prefix, false, f)
 }
@@ -135,7 +136,7 @@ func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func
 	if !stay && (info == nil || info.NumPending == 0) {
 		return nil
 	}
-	it, err := con.Messages(jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(5*time.Second))
+	it, err := con.Messages(jetstream.PullMaxMessages(4096), jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(5*time.Second))
 	if err != nil {
 		return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
 	}
