@@ -63,6 +63,8 @@ type Options struct {
 	Mounts         []Mount
 	Guarded        *Guarded
 	TrustedProxies []netip.Prefix
+	// AccessLog logs each request at info level; else at debug level.
+	AccessLog bool
 	// Ready is nil, or says why the process cannot take events now.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -200,15 +202,23 @@ func (s *Server) ready() error {
 	return nil
 }
 
-// accessLog logs each request at debug level: no query, no body, no header.
+// accessLog logs each request: no query, no body, no header. It does so at
+// debug level, and at info level with Options.AccessLog.
 func (s *Server) accessLog(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	level := slog.LevelDebug
+	if s.o.AccessLog {
+		level = slog.LevelInfo
+	}
 	return func(ctx *fasthttp.RequestCtx) {
 		next(ctx)
-		if !s.log.Enabled(s.base, slog.LevelDebug) {
+		if !s.log.Enabled(s.base, level) {
 			return
 		}
-		s.log.Debug("http request",
-			"method", string(ctx.Method()), "path", string(ctx.Path()), "status", ctx.Response.StatusCode(),
-			"bytes", len(ctx.PostBody()), "dur_ms", float64(time.Since(ctx.Time()).Microseconds())/1000)
+		from := s.origin(ctx)
+		s.log.LogAttrs(s.base, level, "http request",
+			slog.String("method", string(ctx.Method())), slog.String("path", string(ctx.Path())), slog.Int("status", ctx.Response.StatusCode()),
+			slog.Int("bytes", len(ctx.PostBody())), slog.Int("sent", len(ctx.Response.Body())),
+			slog.Float64("dur_ms", float64(time.Since(ctx.Time()).Microseconds())/1000),
+			slog.String("client", from.client.String()), slog.Bool("https", from.secure))
 	}
 }
