@@ -209,8 +209,12 @@ func oneOf(list []string) string {
 	return strings.Join(list, " or ")
 }
 
-// suggestion is ": did you mean x?" if one of the candidates is close.
+// suggestion is ": did you mean x?" if one of the candidates is close. Words of
+// a letter or two are close to too many.
 func suggestion(given string, candidates []string) string {
+	if len(given) < 3 {
+		return ""
+	}
 	if n := runtime.Nearest(given, candidates); n != "" {
 		return ": did you mean " + n + "?"
 	}
