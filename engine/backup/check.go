@@ -141,6 +141,11 @@ func (r *Record) Check() error {
 	if r.Expires != nil && (r.Kind == Timer || r.Expires.Year() < 1970 || r.Expires.Year() > 2261) {
 		return errors.New("expires: want a time before 2262, and none for timers")
 	}
+	if r.Value != nil {
+		if err := strict(r.Value); err != nil {
+			return fmt.Errorf("value: %w", err)
+		}
+	}
 	_, err := r.held()
 	return err
 }
