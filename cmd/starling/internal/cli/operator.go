@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/backup"
 	"github.com/starling-rules/starling/engine/breaker"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
@@ -40,6 +41,7 @@ type operator interface {
 	Schedules(ctx context.Context) ([]engine.ScheduleReport, error)
 	Cache(ctx context.Context, team string) (engine.CacheReport, error)
 	PurgeCache(ctx context.Context, team string) (engine.PurgeReport, error)
+	State() backup.Target
 }
 
 // withOperator calls use with the admin API of the running server, or with
