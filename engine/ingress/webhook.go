@@ -60,7 +60,6 @@ func (s *Server) webhook(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	defer r.Hits.count(ctx, s.o.Now)
-	defer r.Hits.count(ctx, s.o.Now)
 	q := hookRequest{ctx, s.client(ctx)}
 	if !s.admit(r, q) {
 		s.counts.byKind[event.Webhook].refused.Inc()
