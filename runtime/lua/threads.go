@@ -111,8 +111,10 @@ func (p *pass) uncallable(fn glua.LValue) *runtime.Error {
 	case *glua.LFunction, *glua.LUserData: // whose __call says what is wrong
 		return nil
 	case *glua.LTable:
-		if meta, ok := v.Metatable.(*glua.LTable); ok && meta.RawGetString("__call") != glua.LNil {
-			return nil
+		if meta, ok := v.Metatable.(*glua.LTable); ok {
+			if _, ok := meta.RawGetString("__call").(*glua.LFunction); ok { // the interpreter goes no further than that
+				return nil
+			}
 		}
 	}
 	return &runtime.Error{Kind: runtime.RunError, Msg: "attempt to call " + article(p.typeName(fn))}
