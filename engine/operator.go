@@ -56,6 +56,16 @@ type RuleReport struct {
 	Since *time.Time    `json:"since,omitempty"`
 	// Run is the id of the last run that went beyond its limits.
 	Run string `json:"run,omitempty"`
+	// Version names what runs: the digest of the script and all it loads.
+	Version string `json:"version,omitempty"`
+	// LastFire is when it ran last, of the latest events that the store still
+	// has, LastOutcome how that ended; LastError is the last failure.
+	LastFire     *time.Time `json:"last_fire,omitempty"`
+	LastOutcome  string     `json:"last_outcome,omitempty"`
+	LastRun      string     `json:"last_run,omitempty"`
+	LastError    string     `json:"last_error,omitempty"`
+	LastErrorAt  *time.Time `json:"last_error_at,omitempty"`
+	LastErrorRun string     `json:"last_error_run,omitempty"`
 	// Next is when a rule of on.schedule fires next.
 	Next *time.Time `json:"next,omitempty"`
 }
@@ -159,11 +169,17 @@ func (o *Operator) Rules(ctx context.Context) ([]RuleReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	past, err := o.lastRuns(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]RuleReport, 0, set.Len())
 	for _, r := range set.Rules() {
 		rep := RuleReport{
 			ID: r.ID, Name: r.Name, File: r.Pos.Path, Line: r.Pos.Line, Kind: string(r.Kind), Pattern: r.Pattern, Owner: r.Owner, State: breaker.On,
+			Version: r.Digest.String(),
 		}
+		past[r.ID].put(&rep)
 		if s, off := o.Breaker.Off(r.ID, r.Digest); off {
 			rep.off(s)
 		} else if !r.Enabled {

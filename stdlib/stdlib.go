@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/stdlib/admin"
 	"github.com/starling-rules/starling/stdlib/answer"
 	"github.com/starling-rules/starling/stdlib/base64"
 	"github.com/starling-rules/starling/stdlib/commands"
@@ -48,6 +49,7 @@ func Builtins() []*runtime.Builtin {
 		kv.Builtins(),
 		lookup.Builtins(),
 		commands.Builtins(),
+		admin.Builtins(),
 		config.Builtins(),
 		ui.Builtins(),
 		answer.Builtins(),

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/starling-rules/starling/engine/config"
 )
@@ -48,12 +49,17 @@ type Verdict struct {
 	Why, Text string
 }
 
-// Policy decides. It is immutable, and safe for concurrent use; a nil Policy
-// refuses all that is restricted.
+// Policy decides. It is safe for concurrent use; a nil Policy refuses all that
+// is restricted.
 type Policy struct {
+	terms atomic.Pointer[terms]
+	dir   Directory
+}
+
+// terms are what a configuration says. They are immutable.
+type terms struct {
 	admins []string
 	access []entry
-	dir    Directory
 }
 
 // entry is one of config.Access, prepared.
@@ -79,11 +85,18 @@ type Directory interface {
 // New returns the policy of a configuration. dir may be nil: then nothing is
 // known of anybody but ids.
 func New(admins []string, access []config.Access, dir Directory) *Policy {
-	p := &Policy{admins: admins, dir: dir}
-	for i, a := range access {
-		p.access = append(p.access, entry{a, i + 1})
-	}
+	p := &Policy{dir: dir}
+	p.Set(admins, access)
 	return p
+}
+
+// Set makes the policy go by another configuration, from the next decision on.
+func (p *Policy) Set(admins []string, access []config.Access) {
+	t := &terms{admins: admins}
+	for i, a := range access {
+		t.access = append(t.access, entry{a, i + 1})
+	}
+	p.terms.Store(t)
 }
 
 // Restricts reports whether anything is to be decided about a rule.
@@ -94,8 +107,9 @@ func (p *Policy) Restricts(r Rule) bool {
 	if p == nil {
 		return false
 	}
-	for i := range p.access {
-		if p.access[i].names(r.ID) {
+	access := p.terms.Load().access
+	for i := range access {
+		if access[i].names(r.ID) {
 			return true
 		}
 	}
@@ -106,6 +120,9 @@ func (p *Policy) Restricts(r Rule) bool {
 // known is false if that takes a look-up, and wait is false.
 func (p *Policy) Decide(ctx context.Context, r Rule, a Asker, arg func(name string) (string, bool), wait bool) (v Verdict, known bool) {
 	q := question{p: p, ctx: ctx, a: a, arg: arg, wait: wait}
+	if p != nil {
+		q.terms = p.terms.Load()
+	}
 	v = q.decide(r)
 	return v, !q.unknown
 }
@@ -119,12 +136,13 @@ func (p *Policy) May(ctx context.Context, r Rule, a Asker) bool {
 
 // Admin reports whether a person is an admin. It may ask Slack.
 func (p *Policy) Admin(ctx context.Context, a Asker) bool {
-	q := question{p: p, ctx: ctx, a: a, wait: true}
-	return p != nil && q.decide(Rule{Admin: true}).Allowed
+	v, _ := p.Decide(ctx, Rule{Admin: true}, a, nil, true)
+	return v.Allowed
 }
 
 // question is one decision under way.
 type question struct {
+	*terms
 	p       *Policy
 	ctx     context.Context
 	a       Asker
@@ -142,7 +160,7 @@ func (q *question) decide(r Rule) Verdict {
 		}
 		return Verdict{Why: "who may run it is not known here", Text: "You may not use this."}
 	}
-	if v := q.admin(r); !v.Allowed {
+	if v := q.isAdmin(r); !v.Allowed {
 		return v
 	}
 	if v := q.groups(r); !v.Allowed {
@@ -151,14 +169,14 @@ func (q *question) decide(r Rule) Verdict {
 	return q.entries(r)
 }
 
-func (q *question) admin(r Rule) Verdict {
+func (q *question) isAdmin(r Rule) Verdict {
 	switch {
 	case !r.Admin || q.a.Own:
 		return allowed
-	case len(q.p.admins) == 0:
+	case len(q.admins) == 0:
 		return Verdict{Why: "the rule is for admins, and the configuration names none (admins)", Text: "Only admins may use this."}
 	}
-	in, doubt := q.among(q.p.admins)
+	in, doubt := q.among(q.admins)
 	if in {
 		return allowed
 	}
@@ -181,8 +199,8 @@ func (q *question) entries(r Rule) Verdict {
 	named, allow := false, false
 	var why []string
 	say := ""
-	for i := range q.p.access {
-		e := &q.p.access[i]
+	for i := range q.access {
+		e := &q.access[i]
 		if !e.names(r.ID) {
 			continue
 		}

@@ -42,7 +42,8 @@ type Options struct {
 	Dir string
 	// Keep is how many revisions are kept, the one in force included: 3.
 	Keep int
-	// Check says whether the rules in a directory are good. May be nil.
+	// Check says whether the rules in a directory are good: Bad tells that they
+	// are not, any other error that it cannot be said now. May be nil.
 	Check func(ctx context.Context, dir string) error
 	// Timeout bounds one call of git: 2 min.
 	Timeout time.Duration
@@ -64,6 +65,9 @@ type Repo struct {
 
 // fault is the error of a revision itself: trying again changes nothing.
 type fault struct{ error }
+
+// Bad says of a revision that it is not good, and will not be.
+func Bad(err error) error { return fault{err} }
 
 // Unwrap returns what is wrong.
 func (f fault) Unwrap() error { return f.error }
@@ -222,10 +226,7 @@ func (r *Repo) prepare(ctx context.Context, commit string) error {
 	if r.o.Check == nil {
 		return nil
 	}
-	if err := r.o.Check(ctx, dir); err != nil {
-		return fault{err}
-	}
-	return nil
+	return r.o.Check(ctx, dir)
 }
 
 // export writes the files of a revision into a directory.

@@ -83,7 +83,7 @@ func TestAGoodRevisionIsSwitchedToAndABadOneRefused(t *testing.T) {
 	r := repo.New(repo.Options{URL: u.dir, Path: "rules", Dir: filepath.Join(t.TempDir(), "git"), Check: func(_ context.Context, dir string) error {
 		checks++
 		if strings.Contains(read(t, filepath.Join(dir, "a.star")), "bad") {
-			return errBad
+			return repo.Bad(errBad)
 		}
 		return nil
 	}})

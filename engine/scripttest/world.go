@@ -166,6 +166,7 @@ func (w *world) live() (door.Live, error) {
 		MaxKeys: w.s.cfg.Limits.KVKeys, MaxBytes: int64(w.s.cfg.Limits.KVBytes),
 	})
 	maps.Copy(live, w.guide.Handlers())
+	maps.Copy(live, w.admins().Handlers())
 	maps.Copy(live, w.s.r.o.Live)
 	for kind, h := range live {
 		do := h.Do

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -83,38 +82,9 @@ func (c *command) switchRule(cmd *cobra.Command, o operator, r engine.RuleReport
 	return nil
 }
 
-// pickRule finds the rule that is meant: by its id, its name, the id without
-// the file, or what only one of these begins with.
+// pickRule finds the rule that is meant.
 func pickRule(list []engine.RuleReport, text string) (engine.RuleReport, error) {
-	label := func(r engine.RuleReport) string { return r.ID[strings.Index(r.ID, ":")+1:] }
-	for _, means := range []func(engine.RuleReport) bool{
-		func(r engine.RuleReport) bool { return r.ID == text },
-		func(r engine.RuleReport) bool { return r.Name == text || label(r) == text },
-		func(r engine.RuleReport) bool {
-			return strings.HasPrefix(r.ID, text) || strings.HasPrefix(label(r), text)
-		},
-	} {
-		var found []engine.RuleReport
-		for _, r := range list {
-			if means(r) {
-				found = append(found, r)
-			}
-		}
-		switch {
-		case len(found) == 1:
-			return found[0], nil
-		case len(found) > 1:
-			ids := make([]string, 0, 6)
-			for _, r := range found[:min(len(found), 5)] {
-				ids = append(ids, r.ID)
-			}
-			if len(found) > len(ids) {
-				ids = append(ids, "…")
-			}
-			return engine.RuleReport{}, fmt.Errorf("%q is the beginning of %d rules: %s", text, len(found), strings.Join(ids, ", "))
-		}
-	}
-	return engine.RuleReport{}, fmt.Errorf("no rule %q: starling rules lists them", text)
+	return engine.PickRule(list, text)
 }
 
 // listRules prints the rules, and for people what is wrong with their files.
