@@ -45,7 +45,7 @@ on.command("/args", lambda e: "app " + e.args.app, args = "<app> [env=staging|pr
 	if _, got := r.send("/slack/commands", formBody, s.command("/bad", "", "tb")); !strings.Contains(got, "as run ") || strings.Contains(got, "nothing") {
 		t.Errorf("a failing command: got %q, want a notice with the run id and no internals", got)
 	}
-	if _, got := r.send("/slack/commands", formBody, s.command("/args", "", "ta")); !strings.Contains(got, "/args <app> [env=staging|prod]") {
+	if _, got := r.send("/slack/commands", formBody, s.command("/args", "", "ta")); !strings.Contains(got, "/args &lt;app&gt; [env=staging|prod]") {
 		t.Errorf("a command without its argument: got %q, want the usage", got)
 	}
 	if _, got := r.send("/slack/commands", formBody, s.command("/unknown", "", "tu")); !strings.Contains(got, "No rule answers /unknown") {
