@@ -60,7 +60,7 @@ func TestLanguage(t *testing.T) {
 		{"varargs", "", `local function f(...) return select("#", ...), ... end return {f(1, nil, 3)}`, `error: return value: a list has a gap: there is no element 3`},
 		{"closures", "", `local n = 0 local function inc() n = n + 1 return n end inc() inc() return n`, `2`},
 		{"caught errors keep variables", "", `local n = 0 local function inc() n = n + 1 end pcall(function() inc() error("x") end) inc() return n`, `2`},
-		{"__call that is no function", "", `local t = setmetatable({}, {__call = {}}) local v, err = catch(t) return {select(2, pcall(t)), v == nil, err ~= nil}`, `["rule.lua:3: attempt to call a table",true,true]`},
+		{"__call that is no function", "", `local t = setmetatable({}, {__call = {}}) local v, err = catch(t) return {select(2, pcall(t)), v == nil, err ~= nil}`, `["attempt to call a table",true,true]`},
 		{"methods", "local A = {} A.__index = A function A.new(n) return setmetatable({n = n}, A) end function A:twice() return self.n * 2 end", `return A.new(21):twice()`, `42`},
 		{"inheritance", `local A = {} A.__index = A function A:name() return "a" end local B = setmetatable({}, {__index = A}) B.__index = B`, `return setmetatable({}, B):name() .. B:name()`, `"aa"`},
 		{"frozen object", `local o = setmetatable({n = 1}, {__index = function(t, k) return k .. "!" end, __tostring = function() return "me" end, __call = function(_, x) return x end})`, `return {o.n, o.x, tostring(o), o(5), getmetatable(o) ~= nil}`, `[1,"x!","me",5,true]`},
