@@ -208,8 +208,8 @@ func others() []*runtime.Builtin {
 				declare.Arg("schedule", runtime.TString, "A cron line of five fields, or six with seconds first; `@daily` and its like; `every 10m`; `at 2026-12-24T18:00`, once."), fn,
 				declare.Key("tz", runtime.TString, "UTC", "Time zone of the cron line or moment, such as `Europe/Berlin`."),
 				declare.Key("jitter", runtime.TDuration, nil, "Begin up to so much later, for one rule and time always by the same."),
-				declare.Key("overlap", runtime.TString, "skip", "`skip`: no firing while the run of the one before goes on or waits. `allow`: side by side."),
-				declare.Key("catch_up", runtime.TString, "last", "Of the times missed while no server ran, at most a week back, fire: `last` the newest, `all` up to 100, one after another, `none` no more than a minute late."),
+				declare.OneOf("overlap", []string{"skip", "allow"}, "skip", "`skip`: no firing while the run of the one before goes on or waits. `allow`: side by side."),
+				declare.OneOf("catch_up", []string{"last", "all", "none"}, "last", "Of the times missed while no server ran, at most a week back, fire: `last` the newest, `all` up to 100, one after another, `none` no more than a minute late."),
 			},
 			runtime.Example{
 				Star: "on.schedule(\"0 9 * * MON-FRI\", lambda e: post(\"#team\", \"Stand-up!\"), tz=\"Europe/Berlin\")",
