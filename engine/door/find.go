@@ -46,13 +46,28 @@ func (l *live) finder(build builder) func(context.Context, *Run, runtime.Effect)
 }
 
 func (l *live) find(ctx context.Context, r *Run, e runtime.Effect, c call) (v runtime.Value, found, known bool) {
+	known = l.search(ctx, r, c, func(page slackapi.Result, channel string) bool {
+		v, found = ourMessage(page.Body, channel, r.ID, e.Step, 0)
+		return !found
+	})
+	if found {
+		note(ctx, "found by its metadata")
+		return v, true, true
+	}
+	return nil, false, known
+}
+
+// search shows the pages of the conversation that a call would post to, from
+// when the run intended it, until more is false. It reports whether all were
+// shown.
+func (l *live) search(ctx context.Context, r *Run, c call, look func(page slackapi.Result, channel string) (more bool)) bool {
 	since := r.Intended
 	if since.IsZero() {
 		since = r.Event.Received
 	}
 	channel, err := l.Slack.ChannelID(ctx, channelRef(c.args.Text("channel")), c.o)
 	if err != nil || since.IsZero() {
-		return nil, false, false
+		return false
 	}
 	args := runtime.NewDict("channel", channel, "include_all_metadata", true, "inclusive", true, "limit", int64(200),
 		"oldest", strconv.FormatInt(since.Add(-findSkew).Unix(), 10)+".000000")
@@ -62,19 +77,14 @@ func (l *live) find(ctx context.Context, r *Run, e runtime.Effect, c call) (v ru
 		args.Set("ts", thread)
 	}
 	last, complete, err := l.Slack.Pages(ctx, method, args, c.o, findPages, func(page slackapi.Result) bool {
-		v, found = ourMessage(page.Body, channel, r.ID, e.Step)
-		return !found
+		return look(page, channel)
 	})
-	if found {
-		note(ctx, "found by its metadata")
-		return v, true, true
-	}
-	return nil, false, err == nil && last.OK && complete
+	return err == nil && last.OK && complete
 }
 
-// ourMessage finds the message of this run and step in a page, and makes the
-// answer that chat.postMessage gave for it.
-func ourMessage(page runtime.JSON, channel, run string, step int) (runtime.Value, bool) {
+// ourMessage finds the message of this run, step and part of a long text in a
+// page, and makes the answer that chat.postMessage gave for it.
+func ourMessage(page runtime.JSON, channel, run string, step, part int) (runtime.Value, bool) {
 	list, _ := listOf(page, "messages")
 	for i := 0; list != nil && i < list.Len(); i++ {
 		m, ok := list.Index(i).(*runtime.View)
@@ -87,6 +97,9 @@ func ourMessage(page runtime.JSON, channel, run string, step int) (runtime.Value
 			continue
 		}
 		if s := field(payload, "step"); s != int64(step) && s != strconv.Itoa(step) {
+			continue
+		}
+		if p, _ := field(payload, "part").(int64); p != int64(part) {
 			continue
 		}
 		b, err := runtime.AppendJSON(nil, runtime.NewDict("ok", true, "channel", channel, "ts", field(m, "ts"), "message", runtime.JSON(m.JSON())))

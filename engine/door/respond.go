@@ -14,9 +14,59 @@ const (
 	responseLife = 30 * time.Minute
 )
 
-// respond answers where the event came from: through its response_url while
-// Slack takes that, else through the Web API. In doubt it is never repeated.
+// respond answers where the event came from, a long text in several messages.
+// In doubt it is never repeated.
 func (l *live) respond(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
+	var texts []string
+	if flag(e.Args, "split", true) && textAlone(e.Args) {
+		texts = splitText(e.Args.Text("text"), maxSaid)
+	}
+	e.Args = without(e.Args, "split")
+	if len(texts) < 2 {
+		return l.respondOnce(ctx, r, e)
+	}
+	var first runtime.Value
+	for i, text := range texts {
+		part, used := e, *r
+		part.Args = e.Args.Clone()
+		part.Args.Set("text", text)
+		if i > 0 { // only the first takes the place of something
+			part.Args.Delete("replace")
+			part.Args.Delete("delete")
+		}
+		if r.Responses != nil {
+			used.Responses = func() int { return r.Responses() + i }
+		}
+		v, err := l.respondOnce(ctx, &used, part)
+		if err != nil || !isOK(v) {
+			return v, err
+		}
+		if i == 0 {
+			first = v
+		}
+	}
+	return first, nil
+}
+
+// isOK reads .ok of a result.
+func isOK(v runtime.Value) bool {
+	switch v := v.(type) {
+	case *runtime.Dict:
+		return flag(v, "ok", false)
+	case runtime.JSON:
+		w, err := runtime.ParseView(v)
+		if err != nil {
+			return false
+		}
+		ok, _ := w.Get("ok")
+		return ok == true
+	}
+	return false
+}
+
+// respondOnce goes through the event's response_url while Slack takes that,
+// else through the Web API.
+func (l *live) respondOnce(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
 	body := responseOf(r.Event, e.Args)
 	if whole := dict(e.Args, "message"); whole != nil {
 		body, e.Args = without(whole), ownTerms(whole)

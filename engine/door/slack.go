@@ -29,7 +29,7 @@ type builder func(ctx context.Context, r *Run, e runtime.Effect) (call, error)
 
 func (l *live) slackHandlers(all Live) {
 	built := func(build builder, repeat Repeat) Handler {
-		h := Handler{
+		return Handler{
 			Do: func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
 				c, err := build(ctx, r, e)
 				if err != nil {
@@ -39,15 +39,11 @@ func (l *live) slackHandlers(all Live) {
 			},
 			Repeat: Always(repeat),
 		}
-		if repeat == Lookup {
-			h.Find = l.finder(build)
-		}
-		return h
 	}
 	all["respond"] = Handler{Do: l.respond}
-	all["reply"] = built(l.reply, Lookup)
-	all["post"] = built(l.post, Lookup)
-	all["dm"] = built(l.dm, Lookup)
+	all["reply"] = l.say(l.reply)
+	all["post"] = l.say(l.post)
+	all["dm"] = l.say(l.dm)
 	all["ephemeral"] = built(l.ephemeral, Never)
 	all["update"] = built(l.update, Again)
 	all["delete"] = built(l.delete, Again)

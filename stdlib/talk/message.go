@@ -10,7 +10,8 @@ import (
 	"github.com/starling-rules/starling/stdlib/ui"
 )
 
-// maxTextRunes is where Slack cuts a message's text.
+// maxTextRunes is where Slack cuts a message's text, and what is posted in
+// several messages at most.
 const maxTextRunes = 40_000
 
 // respond is a message, or the removal of one.
@@ -58,7 +59,7 @@ func checkContent(a *runtime.Args) error {
 		return declare.Hint("", "%s: nothing to show: give text, blocks or attachments", name)
 	}
 	if n := utf8.RuneCountInString(a.Text("text")); n > maxTextRunes {
-		return declare.Hint("text.truncate shortens it", "%s: text has %d characters, Slack takes at most %d", name, n, maxTextRunes)
+		return declare.Hint("text.truncate shortens it, upload makes a file of it", "%s: text has %d characters, at most %d are posted", name, n, maxTextRunes)
 	}
 	if blocks := declare.List(a, "blocks"); blocks != nil {
 		if err := ui.CheckBlocks(blocks, ui.MaxMessageBlocks); err != nil {

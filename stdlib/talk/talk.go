@@ -58,6 +58,11 @@ func display() []runtime.Param {
 
 var textParam = declare.Opt("text", runtime.TString, nil, "Text in Slack's markup; with blocks it is what notifications show.")
 
+// split is the parameter of what posts long texts in several messages.
+func split() runtime.Param {
+	return declare.Key("split", runtime.TBool, true, "Text beyond 4,000 characters goes out in several messages, cut between paragraphs, code blocks whole. False: in one, as Slack shows it.")
+}
+
 func messages() []*runtime.Builtin {
 	return []*runtime.Builtin{
 		effect("respond", "Answer where the event came from.",
@@ -68,6 +73,7 @@ func messages() []*runtime.Builtin {
 				declare.Key("replace", runtime.TBool, false, "Replace the message that the element belongs to."),
 				declare.Key("delete", runtime.TBool, false, "Delete the message that the element belongs to."),
 				declare.Key("thread_ts", runtime.TString, nil, "Answer in this thread."),
+				split(),
 				declare.Key("message", runtime.TDict, nil, "A whole response in Slack's own terms, sent as it is: `text`, `blocks`, `response_type` and so on."),
 			}),
 			runtime.Example{Star: `respond("done")`, Want: `{"effect":"respond","args":{"text":"done"}}`},
@@ -77,6 +83,7 @@ func messages() []*runtime.Builtin {
 		effect("reply", "Answer in the thread of the message.", "Starts the thread if there is none.", onceOnly, needContent,
 			slices.Concat([]runtime.Param{textParam}, content(), []runtime.Param{
 				declare.Key("reply_broadcast", runtime.TBool, false, "Show the reply in the channel as well."),
+				split(),
 			}, display()),
 			runtime.Example{Star: `reply("looking into it")`, Want: `{"effect":"reply","args":{"text":"looking into it"}}`},
 			runtime.Example{Star: `reply("")`, Fails: true, Want: "text, blocks or attachments"}),
@@ -84,6 +91,7 @@ func messages() []*runtime.Builtin {
 			slices.Concat([]runtime.Param{declare.Arg("channel", runtime.TString, "Name with or without #, or id."), textParam}, content(), []runtime.Param{
 				declare.Key("thread_ts", runtime.TString, nil, "Post in this thread."),
 				declare.Key("reply_broadcast", runtime.TBool, false, "Show a reply in the channel as well."),
+				split(),
 			}, display()),
 			runtime.Example{Star: `post("#ops", "deployed")`, Want: `{"effect":"post","args":{"channel":"#ops","text":"deployed"}}`},
 			runtime.Example{
@@ -98,6 +106,7 @@ func messages() []*runtime.Builtin {
 		effect("dm", "Send a direct message to a person.", "Opens the conversation if there is none.", onceOnly, post,
 			slices.Concat([]runtime.Param{declare.Arg("user", runtime.TString, "Id, e-mail address or @name."), textParam}, content(), []runtime.Param{
 				declare.Key("thread_ts", runtime.TString, nil, "Post in this thread."),
+				split(),
 			}, display()),
 			runtime.Example{Star: `dm("U1", "psst")`, Want: `{"effect":"dm","args":{"user":"U1","text":"psst"}}`}),
 		effect("ephemeral", "Show a message to one person only.", "It is gone when the person reloads Slack.", "An ephemeral message in doubt after a crash is not repeated.", needContent,
