@@ -98,7 +98,9 @@ func (d *doctor) secrets(calls []*runtime.Analysis) {
 				continue
 			}
 			named++
-			if _, there := d.cfg.Secrets[name]; !there && !slices.Contains(missing, name) {
+			_, there := d.cfg.Secrets[name]
+			_, ofHandler := d.cfg.Handlers.Secrets[name]
+			if !there && !ofHandler && !slices.Contains(missing, name) {
 				missing = append(missing, name)
 				d.fail("secrets", fmt.Sprintf("%s, which %s names, is not configured", name, c.Pos), "add it under secrets: in starling.yaml")
 			}
