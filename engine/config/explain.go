@@ -123,6 +123,7 @@ func (c *Config) SecretValues() []string {
 	for _, k := range keysOf(c.Handlers.Secrets) {
 		out = append(out, c.Handlers.Secrets[k])
 	}
+	out = append(out, c.Handlers.passwords...)
 	kept := out[:0]
 	for _, s := range out {
 		if s != "" {

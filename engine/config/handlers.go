@@ -24,6 +24,8 @@ type Handlers struct {
 	// Secrets are credentials that arguments of callbacks held, by the names
 	// that SecretRef has in their place.
 	Secrets map[string]string
+	// passwords are parts of those values as the file has them.
+	passwords []string
 	// Hosts are host:port of the services that callbacks send requests to.
 	Hosts []string
 }
@@ -319,6 +321,7 @@ func (d *decoder) hideCredentials(kwargs *runtime.Dict) {
 	if pair, ok := auth.(runtime.List); ok && len(pair) == 2 {
 		user, _ := pair[0].(string)
 		pass, _ := pair[1].(string)
+		d.c.Handlers.passwords = append(d.c.Handlers.passwords, pass)
 		hd.Set("Authorization", hide("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+pass))))
 		req.Delete("auth")
 	}

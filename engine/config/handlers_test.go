@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -144,5 +146,33 @@ func TestFaultyHandlers(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
 		})
+	}
+}
+
+// The line that an error shows may hold a credential beside what is wrong.
+func TestErrorsShowNoCredentials(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "omnibot.yaml")
+	text := `teams: {acme: T1}
+bots: {acme: {helper: A1}}
+secrets: {ONE: "hush-one-hush", TWO: [1]}
+handlers:
+  slash_command_handlers:
+    - {command: /a, response_type: nowhere, bots: {acme: [helper]}, callbacks: [{module: "m:f", kwargs: {request_kwargs: {url: "https://x.example", auth: [me, hush-two-hush], headers: {X-Token: hush-three-hush}}}}]}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, problems := config.Inspect(config.Sources{File: file})
+	if len(problems) != 2 {
+		t.Fatalf("got %v", problems)
+	}
+	for _, shown := range []string{problems.Detail(), c.Line(6)} {
+		if strings.Contains(shown, "hush") {
+			t.Errorf("got %s", shown)
+		}
+	}
+	if !strings.Contains(c.Line(6), "/a") {
+		t.Error("nothing is left of the line")
 	}
 }

@@ -83,6 +83,15 @@ func Inspect(src Sources) (*Config, runtime.Errors) {
 	problems = append(problems, c.readApps(src.Getenv)...)
 	problems = append(problems, c.validate()...)
 	c.warnApps()
+	for _, p := range problems {
+		switch {
+		case p.Line == "" || p.Pos.Path != c.File:
+		case c.secretLine(p.Pos.Line):
+			p.Line = ""
+		default:
+			p.Line = c.Line(p.Pos.Line)
+		}
+	}
 	slices.SortStableFunc(problems, func(a, b *runtime.Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col) })
 	return c, problems
 }
@@ -97,8 +106,19 @@ func (c *Config) Place(key string) (pos runtime.Position, line string) {
 	return pos, runtime.SourceLine(c.text, pos.Line)
 }
 
-// Line returns the text of a line of the configuration file.
-func (c *Config) Line(n int) string { return runtime.SourceLine(c.text, n) }
+// Line returns the text of a line of the configuration file, credentials masked.
+func (c *Config) Line(n int) string {
+	text := string(c.text)
+	for _, s := range c.SecretValues() {
+		// A value of a few letters would mask half the file, and is no secret.
+		if len(s) >= minMasked && !strings.Contains(s, "\n") {
+			text = strings.ReplaceAll(text, s, "***")
+		}
+	}
+	return runtime.SourceLine([]byte(text), n)
+}
+
+const minMasked = 4
 
 // problem is a fault of one setting, at its place in the file if it is from there.
 func (c *Config) problem(key, msg, hint string) *runtime.Error {
@@ -106,10 +126,21 @@ func (c *Config) problem(key, msg, hint string) *runtime.Error {
 	if pos.IsZero() {
 		return problem(key, msg, hint)
 	}
-	if isSecret(key) {
+	if c.secretLine(pos.Line) {
 		line = "" // what stands there is for nobody's eyes
 	}
 	return &runtime.Error{Kind: runtime.LoadError, Pos: pos, Line: line, Msg: key + ": " + msg, Hint: hint}
+}
+
+// secretLine reports whether a secret stands in a line of the file, beside
+// whatever else is there.
+func (c *Config) secretLine(line int) bool {
+	for key, at := range c.places {
+		if at.Line == line && isSecret(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // flagName is the spelling of a key on the command line.
