@@ -37,7 +37,6 @@ func (r *run) usage() (text string, ok bool) {
 // tellUsage says it where the command was given, to whoever gave it.
 func (r *run) tellUsage(ctx context.Context, text string) {
 	r.notice = true
-	r.trace.Logs = append(r.trace.Logs, "INFO the arguments do not fit: "+text)
 	m := runtime.NewDict("text", forPeople(text))
 	if r.e.IM {
 		r.effectAfter(ctx, "post", r.inConversation(m))

@@ -1,0 +1,15 @@
+test("the rest of the line is the title, quotes and all", function(t)
+  t.expect(t.mention("ticket the printer “on the 2nd floor” burns")).replied("ticket: the printer on the 2nd floor burns")
+end)
+
+test("usage goes to whoever asked", function(t)
+  local run = t.mention("ticket", {user = "U0ADA", channel = "#ops"})
+  t.expect(run).called("chat.postEphemeral", {user = "U0ADA", channel = "#ops", text = "&lt;title...&gt; is missing\nUsage: ticket &lt;title...&gt;"})
+  t.expect(run).done()
+end)
+
+test("in a thread it stays in the thread, in a direct message it is a message", function(t)
+  local run = t.mention("ticket", {thread_ts = "1.000001"})
+  t.expect(run).called("chat.postEphemeral", {thread_ts = "1.000001"})
+  t.expect(t.mention("ticket --help", {im = true})).replied("Opens a ticket.\nUsage: ticket &lt;title...&gt;")
+end)
