@@ -111,11 +111,15 @@ type Engine struct {
 	people *permit.Slack
 	repo   *repo.Repo // nil without rules_git
 	born   time.Time
-	jobs   sync.WaitGroup // what goes on beside requests
-	disp   *dispatch.Dispatcher
-	guide  *help.Guide
-	server *ingress.Server
-	admin  *ingress.Admin
+	// jobs go on beside requests, until jobCtx ends.
+	jobs    sync.WaitGroup
+	jobCtx  context.Context
+	endJobs context.CancelFunc
+	owners  owners
+	disp    *dispatch.Dispatcher
+	guide   *help.Guide
+	server  *ingress.Server
+	admin   *ingress.Admin
 	// schedules keeps the timers of on.schedule.
 	schedules *scheduler
 	pair      *cert.Keeper // nil: plain HTTP
@@ -144,6 +148,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e := &Engine{o: o, log: o.Logger, metrics: metric.New(o.Version), known: newNames(o.Config.Teams), started: make(chan struct{}), newcomers: make(chan struct{}, 1), born: o.Now()}
+	e.jobCtx, e.endJobs = context.WithCancel(context.WithoutCancel(ctx))
 	e.cfg.Store(o.Config)
 	o.handlers.Tell(e.reconfigure)
 	defer func() {
@@ -171,7 +176,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.breaker = e.newBreaker()
 	e.permit = e.newPolicy()
 	e.disp = dispatch.New(dispatch.Options{
-		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker, Permit: e.permit,
+		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker, Permit: e.permit, Failed: e.ruleFailed,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
 		Advise: e.guide.Advise,
@@ -513,6 +518,9 @@ func (e *Engine) shut(ctx context.Context) {
 		}
 		if e.admin != nil {
 			_ = e.admin.Shutdown(ctx)
+		}
+		if e.endJobs != nil {
+			e.endJobs()
 		}
 		e.jobs.Wait()
 		if e.pool != nil {

@@ -239,12 +239,12 @@ func (e *Engine) repoMounts() []ingress.Mount {
 	if e.repo == nil || g.Webhook == "" {
 		return nil
 	}
-	return []ingress.Mount{{Method: http.MethodPost, Path: g.Webhook, Handle: func(ctx context.Context, r *ingress.APIRequest) ingress.AdminResponse {
+	return []ingress.Mount{{Method: http.MethodPost, Path: g.Webhook, Handle: func(_ context.Context, r *ingress.APIRequest) ingress.AdminResponse {
 		if !signedBy(g.Secret, r) {
 			return ingress.Problem(http.StatusUnauthorized, "not authentic")
 		}
 		// Checking takes longer than who calls would wait.
-		e.jobs.Go(func() { _ = e.Pull(context.WithoutCancel(ctx)) })
+		e.jobs.Go(func() { _ = e.Pull(e.jobCtx) }) // logged
 		return ingress.JSON(http.StatusAccepted, done)
 	}}}
 }

@@ -13,6 +13,7 @@ import (
 // liveKeys are the settings, and the beginnings of settings, that follow the
 // configuration file without a restart.
 var liveKeys = []string{
+	"admins", "access",
 	"teams.", "bots.", "primary_bot.", "help_callback", "default_to_help", "authorization.", "http.allow", "secrets.",
 	"slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.verification_tokens",
 }
@@ -39,6 +40,7 @@ func (e *Engine) reconfigure(c *config.Config) {
 		e.loader.Renamed()
 	}
 	e.api.Use(policy)
+	e.permit.Set(c.Admins, c.Access)
 	if !reflect.DeepEqual(old.Bots, c.Bots) {
 		e.slack.Purge("") // what one bot has seen is not for another of its name
 	}

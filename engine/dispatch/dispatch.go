@@ -78,6 +78,9 @@ type Options struct {
 	// (default 20 s). What is not finished by then goes on at the next start.
 	Drain time.Duration
 
+	// Failed is told of runs that failed, of rules that somebody looks after. It
+	// must not wait. May be nil.
+	Failed func(Failure)
 	// Permit says who may run rules that are not for everybody. Nil: nobody.
 	Permit *permit.Policy
 

@@ -154,6 +154,7 @@ func (r *run) work() {
 	}
 	r.judge(end)
 	r.report(end)
+	r.tellFailure(end)
 	r.a.end(r, end)
 }
 
