@@ -82,12 +82,25 @@ func (w *Writer) Close() (int, error) {
 // Write writes what from holds and the filter lets through, and returns how
 // many records that were.
 func Write(ctx context.Context, w io.Writer, from Target, h Header, only Filter) (int, error) {
-	aw, err := NewWriter(w, h)
+	var aw *Writer
+	begin := func() (err error) {
+		if aw == nil {
+			aw, err = NewWriter(w, h)
+		}
+		return err
+	}
+	// Nothing is written where there is nobody to ask.
+	err := from.Export(ctx, only, func(r *Record) error {
+		if err := begin(); err != nil {
+			return err
+		}
+		return aw.Add(r)
+	})
 	if err != nil {
 		return 0, err
 	}
-	if err := from.Export(ctx, only, aw.Add); err != nil {
-		return aw.count, err
+	if err := begin(); err != nil {
+		return 0, err
 	}
 	return aw.Close()
 }

@@ -76,10 +76,13 @@ func idSum(r *Record) (id [16]byte) {
 	return id
 }
 
-// Restore reads the archive twice: first to its end, to see that it is good;
+// Restore reads the archive twice, from its beginning: first to its end, to see that it is good;
 // then it stores what it holds.
 func Restore(ctx context.Context, to Target, archive io.ReadSeeker, o RestoreOptions) (Summary, error) {
 	s := &restore{Target: to, o: o, sum: Summary{Changes: map[Change]int{}, Dry: o.Dry}}
+	if _, err := archive.Seek(0, io.SeekStart); err != nil {
+		return s.sum, fmt.Errorf("read archive: %w", err)
+	}
 	_, ids, err := Check(archive, o.MaxBytes)
 	if err != nil {
 		return s.sum, err

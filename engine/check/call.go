@@ -144,6 +144,7 @@ func (c *call) value(q *runtime.Param, a *runtime.Argument) *runtime.Error {
 	t := runtime.TypeOf(a.Value)
 	switch {
 	case t == 0 || q.Type&t != 0:
+	case t == runtime.TFunc && q.Type&runtime.TCallable != 0:
 	case t == runtime.TInt && q.Type&runtime.TFloat != 0, t == runtime.TFloat && q.Type&runtime.TInt != 0 && isWhole(a.Value):
 	case isEmpty(a.Value) && q.Type&(runtime.TList|runtime.TDict) != 0:
 		// {} of Lua is either.

@@ -61,9 +61,6 @@ func (c *command) restore(cmd *cobra.Command, cfg *config.Config, file string, f
 	if _, _, err := backup.Check(in, 0); err != nil {
 		return withCode(ExitBad, fmt.Errorf("%s: %w", file, err))
 	}
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
 	o := backup.RestoreOptions{Mode: backup.Merge, Dry: *f.dry, Only: only, MaxBytes: int64(cfg.Queue.MaxBytes) / 8}
 	if *f.replace {
 		o.Mode = backup.Replace
