@@ -44,6 +44,7 @@ func (l *live) slackHandlers(all Live) {
 	all["reply"] = l.say(l.reply)
 	all["post"] = l.say(l.post)
 	all["dm"] = l.say(l.dm)
+	all["upload"] = Handler{Do: l.upload}
 	all["ephemeral"] = built(l.ephemeral, Never)
 	all["update"] = built(l.update, Again)
 	all["delete"] = built(l.delete, Again)

@@ -13,8 +13,13 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// responseURL is how calls of a response_url are called in calls.
-const responseURL = "response_url"
+// responseURL is how calls of a response_url are called in calls, uploadCall
+// how the content of a file is: its args are text and bytes.
+const (
+	responseURL = "response_url"
+	uploadCall  = "upload"
+	uploadURL   = "https://files.slack.com/upload/v1/"
+)
 
 // call is one request to Slack.
 type call struct {
@@ -83,6 +88,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c := &call{method: responseURL, args: arguments(req.Header.Get("Content-Type"), body)}
+	if strings.HasPrefix(req.URL.String(), uploadURL) {
+		c.method, c.args = uploadCall, runtime.NewDict("file", strings.TrimPrefix(req.URL.String(), uploadURL), "text", strings.ToValidUTF8(string(body), "?"), "bytes", int64(len(body)))
+	}
 	if req.URL.Host == "slack.com" {
 		c.method = strings.TrimPrefix(req.URL.Path, "/api/")
 	}

@@ -52,6 +52,13 @@ func (r *recorder) plausible(c *call, link string) payload.Object {
 	case "conversations.open":
 		who, _, _ := strings.Cut(args.Text("users"), ",")
 		return payload.Object{"ok": true, "channel": payload.Object{"id": "D" + r.w.s.r.names.user(who)[1:]}}
+	case "files.getUploadURLExternal":
+		id := "F" + r.w.random(10)
+		return payload.Object{"ok": true, "file_id": id, "upload_url": uploadURL + id}
+	case uploadCall:
+		return payload.Object{"ok": true}
+	case "files.completeUploadExternal":
+		return payload.Object{"ok": true, "files": toGo(value(args, "files"))}
 	case "conversations.history", "conversations.replies":
 		return payload.Object{"ok": true, "messages": r.history(args), "has_more": false, "response_metadata": payload.Object{"next_cursor": ""}}
 	}

@@ -41,6 +41,7 @@ type World struct {
 	hooks    map[string]*hook
 	options  map[string]Block // options that external selects were offered, by optionKey
 	lastTS   int64
+	files    []*file
 
 	// event is told, with mu held and in order, what apps are told: it must
 	// not block and not call back.

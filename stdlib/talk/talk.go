@@ -18,7 +18,7 @@ import (
 
 // Builtins returns the declarations of the module.
 func Builtins() []*runtime.Builtin {
-	return slices.Concat(messages(), changes(), views(), calls())
+	return slices.Concat(messages(), uploads(), changes(), views(), calls())
 }
 
 const slackResult = "result: `.ok`, `.error` and the fields of Slack's answer"
