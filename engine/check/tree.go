@@ -127,8 +127,10 @@ func (c *Checker) group(ctx context.Context, g *group, rep *Report) error {
 		}
 	}
 	problems = append(problems, x.all(ctx, keys)...)
-	if st := x.states[omnibot.Path(c.o.Config)]; st != nil && len(g.wanted) == 0 {
-		problems = append(problems, st.Errors...)
+	for _, p := range omnibot.Paths(c.o.Config) {
+		if st := x.states[p]; st != nil && len(g.wanted) == 0 {
+			problems = append(problems, st.Errors...)
+		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

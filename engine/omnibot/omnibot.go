@@ -173,6 +173,11 @@ func Path(c *config.Config) string {
 	return filepath.Base(c.File)
 }
 
+// Paths are what the scripts of a configuration may be called.
+func Paths(c *config.Config) []string {
+	return []string{Path(c) + starlark.suffix, Path(c) + lua.suffix}
+}
+
 // module finds the script of a callback: in the rules directories, else in the
 // library. tried are the places that were looked at.
 func module(dotted string, has func(string) bool, library fs.FS) (file string, tried []string) {
