@@ -215,7 +215,7 @@ func others() []*runtime.Builtin {
 				Star: "on.schedule(\"0 9 * * MON-FRI\", lambda e: post(\"#team\", \"Stand-up!\"), tz=\"Europe/Berlin\")",
 				Lua:  "on.schedule(\"0 9 * * MON-FRI\", function(e) post(\"#team\", \"Stand-up!\") end, {tz = \"Europe/Berlin\"})",
 			}),
-		rule("error", "Run a function when a run of this script fails.", "`e.error` has `message`, `position` and `detail`, the text with source line and caret; `e.run`, `e.rule` and `e.script` name what failed, and `e.event` tells of the event: `id kind type team user channel text`.",
+		rule("error", "Run a function when a run fails, of this script or another.", "`e.error` has `message`, `position` and `detail`, the text with source line and caret; `e.run`, `e.rule` and `e.script` name what failed, and `e.event` tells of the event: `id kind type team user channel text`.",
 			[]runtime.Param{handler("Called with the failure.")},
 			runtime.Example{
 				Star: "on.error(lambda e: post(\"#bot-trouble\", \"a rule failed\"))",

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -11,17 +13,21 @@ import (
 
 	"github.com/starling-rules/starling/engine"
 	"github.com/starling-rules/starling/engine/breaker"
+	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/queue"
 )
 
 func (c *command) rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "rules [enable ID | disable ID]",
-		Short: "List the rules and which are switched off; switch one on or off",
+		Use:   "rules [enable ID | disable ID | reload | status]",
+		Short: "List the rules and which are switched off; switch one on or off; reload them",
 		Long: "Rules that go beyond their limits three times in a row are switched off, until\n" +
 			"their file changes or an operator switches them on. A rule that an operator has\n" +
 			"disabled stays off, also over changes of its file, until it is enabled. ID is the\n" +
-			"id of a rule, its name, or the beginning of either that no other rule has.",
+			"id of a rule, its name, or the beginning of either that no other rule has.\n" +
+			"\n" +
+			"reload makes the running server read all rule files again, and fetch the repository\n" +
+			"of rules_git; status tells how that server is.",
 		Example: "  starling rules                                     # every rule, its state and why\n" +
 			"  starling rules enable deploy.star:restart          # it is mended, or was not at fault\n" +
 			"  starling rules disable restart --reason \"see #ops\"",
@@ -32,8 +38,9 @@ func (c *command) rulesCommand() *cobra.Command {
 	reason := cmd.Flags().String("reason", "", "with disable: why, for those who look after the rule")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		change := len(args) == 2 && (args[0] == "enable" || args[0] == "disable")
-		if len(args) > 0 && !change {
-			return withCode(ExitUsage, errors.New("want rules, rules enable ID or rules disable ID"))
+		server := len(args) == 1 && (args[0] == "reload" || args[0] == "status")
+		if len(args) > 0 && !change && !server {
+			return withCode(ExitUsage, errors.New("want rules, rules enable ID, rules disable ID, rules reload or rules status"))
 		}
 		if *reason != "" && (!change || args[0] != "disable") {
 			return withCode(ExitUsage, errors.New("--reason goes with disable"))
@@ -41,6 +48,9 @@ func (c *command) rulesCommand() *cobra.Command {
 		cfg, err := c.load(cmd, nil)
 		if err != nil {
 			return err
+		}
+		if server {
+			return c.askServer(cmd.Context(), cfg, args[0], *asJSON)
 		}
 		return c.withOperator(cmd.Context(), cfg, func(o operator) error {
 			list, err := o.Rules(cmd.Context())
@@ -58,6 +68,57 @@ func (c *command) rulesCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// askServer has the running server reload its rules, or tell how it is.
+func (c *command) askServer(ctx context.Context, cfg *config.Config, what string, asJSON bool) error {
+	server := &adminClient{base: "http://" + cfg.Admin}
+	var failed error
+	if what == "reload" {
+		failed = server.do(ctx, http.MethodPost, "/reload", nil)
+	}
+	if nobodyThere(failed) {
+		return withCode(ExitStart, fmt.Errorf("no server answers on %s (--admin names it): there is nothing to reload", cfg.Admin))
+	}
+	var s engine.Status
+	err := server.get(ctx, "/status", &s)
+	if nobodyThere(err) {
+		return withCode(ExitStart, fmt.Errorf("no server answers on %s (--admin names it)", cfg.Admin))
+	}
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	if asJSON {
+		return errors.Join(failed, writeJSON(c.env.Stdout, s))
+	}
+	return errors.Join(failed, c.printStatus(s))
+}
+
+func (c *command) printStatus(s engine.Status) error {
+	out := c.env.Stdout
+	fmt.Fprintf(out, "up since   %s\nrules      %d, %d of them off\n", s.Started.Format(time.DateTime), s.Rules, s.Off)
+	if s.Revision != "" {
+		fmt.Fprintf(out, "revision   %s\n", s.Revision)
+	}
+	fmt.Fprintf(out, "queue      %d events, the oldest waits for %.0f s; %d are dead\nstore      %s\n", s.Pending, s.OldestAge, s.Dead, s.Health)
+	bad := false
+	for _, f := range s.Files {
+		if f.Errors != "" {
+			does := "nothing of it runs"
+			if f.Previous {
+				does = "version " + f.Version[:min(12, len(f.Version))] + " goes on running"
+			}
+			bad = true
+			fmt.Fprintf(out, "\n%s has errors, %s:\n%s", f.Path, does, f.Errors)
+		}
+		if f.Warnings != "" {
+			fmt.Fprintf(out, "\n%s runs, and is questionable:\n%s", f.Path, f.Warnings)
+		}
+	}
+	if bad {
+		return withCode(ExitBad, errors.New("rule files have errors"))
+	}
+	return nil
 }
 
 func (c *command) switchRule(cmd *cobra.Command, o operator, r engine.RuleReport, on bool, reason string) error {
@@ -120,7 +181,7 @@ func (c *command) printRules(list []engine.RuleReport, asJSON bool) error {
 		return writeJSON(c.env.Stdout, list)
 	}
 	w := tabwriter.NewWriter(c.env.Stdout, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "RULE\tSTATE\tKIND\tAT\tOWNER\tSINCE\tWHY")
+	fmt.Fprintln(w, "RULE\tSTATE\tKIND\tAT\tVERSION\tLAST RUN\tOWNER\tSINCE\tWHY")
 	for _, r := range list {
 		at, since := "-", "-"
 		if r.File != "" {
@@ -129,7 +190,15 @@ func (c *command) printRules(list []engine.RuleReport, asJSON bool) error {
 		if r.Since != nil {
 			since = r.Since.Format(time.DateTime)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, orDash(r.Kind), at, orDash(r.Owner), since, orDash(r.Why))
+		ran, why := "-", r.Why
+		if r.LastFire != nil {
+			ran = r.LastFire.Format(time.DateTime) + " " + r.LastOutcome
+		}
+		if why == "" && r.LastError != "" {
+			first, _, _ := strings.Cut(r.LastError, "\n")
+			why = "failed " + r.LastErrorAt.Format(time.DateTime) + ": " + first
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, orDash(r.Kind), at, orDash(r.Version[:min(12, len(r.Version))]), ran, orDash(r.Owner), since, orDash(why))
 	}
 	return w.Flush()
 }
