@@ -268,8 +268,17 @@ func (b *builder) shortcut(r *rules.Rule) {
 		b.note("%s at %s: its callback_id is a pattern; add the shortcuts that it stands for by hand", r.ID, r.Pos)
 		return
 	}
+	name := title(r)
+	if r.Made() {
+		// A handler does not tell whether what comes under its callback_id is a
+		// shortcut or a block, a dialog, a view.
+		if name = r.Pattern; !slices.Contains(b.o.MessageShortcuts, r.Pattern) {
+			b.note("interactive_component_handlers of %s: name those that are shortcuts of messages with --message-shortcut", r.Pos.Path)
+			return
+		}
+	}
 	b.scope("bot", r.ID, "commands")
-	s := Shortcut{Name: title(r), Type: "global", CallbackID: r.Pattern, Description: r.Help}
+	s := Shortcut{Name: name, Type: "global", CallbackID: r.Pattern, Description: r.Help}
 	if slices.Contains(b.o.MessageShortcuts, r.Pattern) {
 		s.Type = "message"
 	}

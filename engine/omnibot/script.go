@@ -415,6 +415,11 @@ func (w *writer) help() {
 	case !w.c.DefaultToHelp:
 		return
 	}
+	for _, key := range []string{"default_to_help", "handlers"} {
+		if from.Pos.IsZero() {
+			from.Pos, _ = w.c.Place(key)
+		}
+	}
 	c, call := w.callback(cb)
 	c.rule(from, "message", c.literal(""), "help", bots, []string{"help", c.dialect.list([]string{call})},
 		option{"match", c.literal("nothing")}, option{"threads", c.literal(true)})

@@ -97,6 +97,9 @@ type Options struct {
 	Stop bool
 	// Threads, Edits and FromBots admit what messages rules skip.
 	Threads, Edits, FromBots bool
+	// FollowEdits has what a run posts for an edited message take the place of
+	// what was posted for it before; it implies Edits.
+	FollowEdits bool
 	// Absent inverts the pattern: the rule fires when it is not found.
 	Absent bool
 	// Cooldown is the least time between two runs in one conversation. The
@@ -204,6 +207,9 @@ func before(a, b *Rule) int {
 	}
 	return strings.Compare(a.ID, b.ID)
 }
+
+// Made reports whether the rule was made of a handler of the configuration.
+func (r *Rule) Made() bool { return r.of != "" }
 
 // file is what the rule is in, as far as the order of rules goes.
 func (r *Rule) file() string { return cmp.Or(r.of, r.Script) }
