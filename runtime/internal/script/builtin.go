@@ -176,6 +176,7 @@ func (b *Builtin) Accept(q *runtime.Param, v runtime.Value) (runtime.Value, erro
 	t := runtime.TypeOf(v)
 	switch {
 	case q.Type&t != 0:
+	case t == runtime.TFunc && q.Type&runtime.TCallable != 0: // as an analysis sees it
 	case t == runtime.TInt && q.Type&runtime.TFloat != 0:
 		v = float64(v.(int64))
 	case q.Type&runtime.TDuration != 0 && t&(runtime.TString|runtime.TNumber) != 0:
