@@ -47,6 +47,7 @@ import (
 	"github.com/starling-rules/starling/engine/repo"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/engine/socket"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -122,7 +123,8 @@ type Engine struct {
 	admin   *ingress.Admin
 	// schedules keeps the timers of on.schedule.
 	schedules *scheduler
-	pair      *cert.Keeper // nil: plain HTTP
+	socket    *socket.Client // nil: no Socket Mode
+	pair      *cert.Keeper   // nil: plain HTTP
 	hits      hooksHit
 	loaded    atomic.Bool // a rule has been in force
 	ending    atomic.Bool
@@ -185,6 +187,9 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	e.store.OnTimer(e.timer)
 	e.prepareExplain()
 	if err := e.listen(); err != nil {
+		return nil, err
+	}
+	if e.socket, err = e.newSocket(); err != nil {
 		return nil, err
 	}
 	e.gauges()
@@ -436,6 +441,15 @@ func (e *Engine) Run(ctx context.Context) error {
 		defer close(dispatched)
 		return e.disp.Run(consuming)
 	})
+	socketed := make(chan struct{})
+	if e.socket == nil {
+		close(socketed)
+	} else {
+		parts.start(failed, "Socket Mode", func() error {
+			defer close(socketed)
+			return e.runSocket(serving)
+		})
+	}
 	close(e.started)
 	ready := []any{"listen", e.Addr().String(), "rules", e.loader.Current().Len()}
 	if https := e.SecureAddr(); https != nil {
@@ -451,6 +465,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.ending.Store(true)
 	e.server.Drain()
 	stopServing()
+	<-socketed
 	<-served // requests in flight may wait for the answer of a rule: events go on being consumed
 	stopConsuming()
 	<-dispatched
@@ -504,6 +519,9 @@ func (e *Engine) ready() error {
 	}
 	if err := e.store.Health(); err != nil {
 		return fmt.Errorf("store: %w", err)
+	}
+	if e.socket != nil && e.onlySocket() && !e.socket.Ready() {
+		return errors.New("no socket: " + e.socket.State()[0].String())
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ var owners = []struct {
 	{"go.lsp.dev", []string{"cmd/starling/internal/lsp"}},
 	{"github.com/bazelbuild/buildtools", []string{"cmd/starling/internal"}},
 	{"github.com/slack-go/slack", []string{"engine/slackapi", "engine/ingress", "engine/socket"}},
-	{"github.com/gorilla/websocket", []string{"engine/socket"}},
+	{"github.com/gorilla/websocket", []string{"engine/socket", "engine/sim"}},
 	{"github.com/fsnotify/fsnotify", []string{"engine/rules", "cmd/starling/internal/cli"}}, // rules; tests with -w
 }
 

@@ -105,7 +105,14 @@ type Slack struct {
 
 // Socket configures Socket Mode.
 type Socket struct {
+	// Connections is how many are kept open, 1 to 10.
 	Connections int `key:"connections"`
+	// PingTimeout is how long a connection may show no sign of Slack.
+	PingTimeout time.Duration `key:"ping_timeout"`
+	// Debug logs every frame, at the level debug, without tokens.
+	Debug bool `key:"debug"`
+	// Proxy takes the place of HTTPS_PROXY for Socket Mode.
+	Proxy string `key:"proxy"`
 }
 
 // Queue is where events are stored.

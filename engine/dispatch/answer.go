@@ -45,6 +45,11 @@ func (r *run) answerAnswered(ctx context.Context, value runtime.Value) {
 		r.illegal(value)
 		a = emptyAnswer(r.e)
 	}
+	if r.e.Via == "socket" && len(a.SocketPayload()) > event.MaxSocketPayload {
+		r.d.deliver(r.e, emptyAnswer(r.e)) // an ack that long Slack would not read
+		r.late(ctx, value)
+		return
+	}
 	if r.d.deliver(r.e, a) || !ok || value == nil {
 		return
 	}

@@ -25,6 +25,7 @@ type Set struct {
 	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
 	HTTP      *prometheus.CounterVec   // method, outcome: status class or error
 	Throttled *prometheus.CounterVec   // method
+	Socket    *prometheus.CounterVec   // state: what happened to a connection of Socket Mode
 	Reloads   *prometheus.CounterVec   // outcome: ok error
 	FileErrs  prometheus.Gauge         // rule files whose newest version has an error
 	Rules     prometheus.Gauge         // rules loaded
@@ -85,6 +86,7 @@ func New(version string) *Set {
 		Throttled: counter("throttled_total", "Slack answers with status 429.", "method"),
 		Reloads:   counter("reloads_total", "Reloads of the rules.", "outcome"),
 		FileErrs:  gauge("rule_file_errors", "Rule files whose newest version has an error."),
+		Socket:    counter("socket_events_total", "What happened to connections of Socket Mode.", "state"),
 		Rules:     gauge("rules", "Rules loaded."),
 		SlowRules: gauge("rules_unindexed", "Message rules without a literal text to index by: they are tried on every message."),
 		Waiting:   gauge("waiting_runs", "Runs that wait for an effect, a person or a time."),

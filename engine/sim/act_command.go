@@ -46,7 +46,7 @@ func (s *Server) commandEnvelope(in Command) (*envelope, *Channel, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.opt.CommandsURL == "" {
+	if !s.connected(s.opt.CommandsURL) {
 		w.slackbotSays(c, u.ID, in.Command+" is not a valid command: no app is connected.")
 		return nil, nil, Code("no_app")
 	}

@@ -74,7 +74,7 @@ func (s *Server) clickEnvelope(in Click) (*envelope, error) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s.opt.InteractiveURL == "" {
+	if !s.connected(s.opt.InteractiveURL) {
 		return nil, Code("no_app")
 	}
 	sc, err := w.scene(in)
@@ -158,7 +158,7 @@ func (s *Server) suggestEnvelope(in Click) (*envelope, Block, error) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s.opt.OptionsURL == "" {
+	if !s.connected(s.opt.OptionsURL) {
 		return nil, nil, Code("no_app")
 	}
 	sc, err := w.scene(in)
@@ -209,7 +209,7 @@ func (s *Server) shortcut(ctx context.Context, callback string, begin func() (Bl
 		w := s.world
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if s.opt.InteractiveURL == "" {
+		if !s.connected(s.opt.InteractiveURL) {
 			return nil, Code("no_app")
 		}
 		p, trigger, err := begin()

@@ -50,7 +50,7 @@ func (s *Server) submitEnvelope(in Submission) (*envelope, map[string]string, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.opt.InteractiveURL == "" {
+	if !s.connected(s.opt.InteractiveURL) {
 		return nil, nil, Code("no_app")
 	}
 	v := w.view(in.View, "")

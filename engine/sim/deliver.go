@@ -70,7 +70,11 @@ type answer struct {
 // send makes one attempt.
 func (s *Server) send(ctx context.Context, e *envelope, attempt int, reason string) answer {
 	start := time.Now()
-	a := s.exchange(ctx, e, attempt, reason)
+	exchange := s.exchange
+	if s.opt.SocketMode {
+		exchange = s.sockets.exchange
+	}
+	a := exchange(ctx, e, attempt, reason)
 	if s.takeLostAck() {
 		a = answer{reason: "http_timeout"}
 	}

@@ -22,6 +22,8 @@ type Faults struct {
 	// LostAcks is how many more answers of the app Slack does not see; -1 is
 	// all. The app did get the payload.
 	LostAcks int `json:"lost_acks"`
+	// MutePings makes the connections of Socket Mode deaf: no ping, no pong.
+	MutePings bool `json:"mute_pings"`
 }
 
 // Faults returns the faults now switched on.
@@ -103,6 +105,12 @@ func pick(m map[string]string, method string) string {
 		return v
 	}
 	return m["*"]
+}
+
+func (s *Server) pingsMuted() bool {
+	s.faultMu.Lock()
+	defer s.faultMu.Unlock()
+	return s.faults.MutePings
 }
 
 // takeLostAck reports whether an answer gets lost, and counts it.

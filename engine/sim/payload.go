@@ -12,7 +12,7 @@ func (w *World) told() payload.App {
 // enqueueEvent wraps an inner event and queues it. World calls it with its
 // lock held.
 func (s *Server) enqueueEvent(c *Channel, inner Block) {
-	if s.opt.EventsURL == "" {
+	if !s.connected(s.opt.EventsURL) {
 		return
 	}
 	w := s.world

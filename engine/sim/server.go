@@ -20,6 +20,11 @@ type Options struct {
 	// EventsURL is where the app takes events; CommandsURL, InteractiveURL and
 	// OptionsURL default to it. Loopback addresses only.
 	EventsURL, CommandsURL, InteractiveURL, OptionsURL string
+	// SocketMode delivers everything over the connections that the app opens by
+	// apps.connections.open, and nothing to the addresses above. AppToken is the
+	// token for that; DevAppToken if empty.
+	SocketMode bool
+	AppToken   string
 	// SigningSecret signs deliveries; DevSigningSecret if empty.
 	SigningSecret string
 	// BotToken and UserToken are the tokens that the Web API takes;
@@ -48,6 +53,7 @@ type Server struct {
 	world   *World
 	client  *http.Client
 	out     *outbox
+	sockets *socketMode
 	url     atomic.Value // string
 	history history
 
@@ -81,6 +87,7 @@ func New(opt Options) (*Server, error) {
 	opt.CommandsURL = or(opt.CommandsURL, opt.EventsURL)
 	opt.InteractiveURL, opt.OptionsURL = or(opt.InteractiveURL, opt.EventsURL), or(opt.OptionsURL, opt.EventsURL)
 	opt.SigningSecret = or(opt.SigningSecret, DevSigningSecret)
+	opt.AppToken = or(opt.AppToken, DevAppToken)
 	opt.BotToken, opt.UserToken = or(opt.BotToken, DevBotToken), or(opt.UserToken, DevUserToken)
 	for _, u := range []string{opt.EventsURL, opt.CommandsURL, opt.InteractiveURL, opt.OptionsURL} {
 		if err := checkLocal(u); err != nil {
@@ -105,6 +112,7 @@ func New(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("make local workspace: %w", err)
 	}
 	s := &Server{opt: opt, world: w, out: newOutbox(), catalog: Catalog{}}
+	s.sockets = newSocketMode(s)
 	s.client = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}, // no proxy: local only
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
@@ -175,6 +183,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /response/{id}", s.serveResponse)
 	mux.HandleFunc("POST /upload/{id}", s.serveUpload)
 	mux.HandleFunc("GET /files/{id}", s.serveFile)
+	mux.HandleFunc("GET /link/", s.sockets.serveLink)
 	s.routePage(mux)
 	s.routeSim(mux)
 	s.routeHelper(mux)
@@ -217,8 +226,12 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return fmt.Errorf("serve local Slack: %w", err)
 }
 
+// connected reports whether an app is to get anything, by way of an address.
+func (s *Server) connected(url string) bool { return url != "" || s.opt.SocketMode }
+
 // Close stops deliveries and waits for those under way. It may be repeated.
 func (s *Server) Close() {
 	s.out.close()
+	s.sockets.close()
 	s.client.CloseIdleConnections()
 }

@@ -24,6 +24,9 @@ func (s *Server) routeSim(mux *http.ServeMux) {
 		s.SetFaults(in)
 		return nil, nil
 	})
+	act(mux, "disconnect", func(_ *http.Request, in actOn) (Block, error) {
+		return Block{"connections": s.DisconnectSockets(or(in.Reason, "refresh_requested"))}, nil
+	})
 	act(mux, "message", func(r *http.Request, in Say) (Block, error) {
 		m, err := s.Say(r.Context(), in)
 		return Block{"ts": m.TS, "channel": m.Channel}, err
@@ -68,6 +71,7 @@ type actOn struct {
 	All      bool   `json:"all"`
 	With     string `json:"with"` // user ids, comma-separated
 	Leave    bool   `json:"leave"`
+	Reason   string `json:"reason"` // of a disconnect
 }
 
 // act adds POST /sim/<name>.

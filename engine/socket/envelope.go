@@ -96,7 +96,7 @@ func (l *link) answered(req *socketmode.Request, e *event.Event) {
 	if !l.accepted(e, err) {
 		return
 	}
-	payload := payloadOf(answer)
+	payload := answer.SocketPayload()
 	if errors.Is(err, queue.ErrDuplicate) {
 		payload = c.unsent.take(e.ID) // the answer went out on a link that was gone
 	}
@@ -105,8 +105,8 @@ func (l *link) answered(req *socketmode.Request, e *event.Event) {
 	case !req.AcceptsResponsePayload:
 		c.o.Logger.Warn("socket: Slack takes no answer to this envelope: it is dropped", "event_id", e.ID, "event_type", e.Type)
 		payload = nil
-	case len(payload) > MaxPayload:
-		c.o.Logger.Error("socket: answer is too long for Slack and is dropped", "event_id", e.ID, "event_type", e.Type, "bytes", len(payload), "limit", MaxPayload)
+	case len(payload) > event.MaxSocketPayload:
+		c.o.Logger.Error("socket: answer is too long for Slack and is dropped", "event_id", e.ID, "event_type", e.Type, "bytes", len(payload), "limit", event.MaxSocketPayload)
 		payload = nil
 	}
 	l.ack(req, payload, e.ID)
@@ -123,24 +123,6 @@ func (l *link) accepted(e *event.Event, err error) bool {
 	}
 	l.c.o.Logger.Warn("event not accepted; Slack sends it again", "event_id", e.ID, "event_type", e.Type, "err", err)
 	return false
-}
-
-// payloadOf is an answer as Socket Mode carries it: JSON as it is, a text as
-// that of a message.
-func payloadOf(a *event.Answer) json.RawMessage {
-	if a == nil || len(a.Body) == 0 {
-		return nil
-	}
-	if strings.HasPrefix(a.ContentType, "application/json") && json.Valid(a.Body) {
-		return a.Body
-	}
-	b, err := json.Marshal(struct {
-		Text string `json:"text"`
-	}{string(a.Body)})
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 // ack tells Slack that an envelope need not be sent again. If it cannot be told,

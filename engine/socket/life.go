@@ -77,6 +77,14 @@ func (c *Client) life(l Life) {
 	}
 }
 
+// String is the state, and what is wrong.
+func (s ConnState) String() string {
+	if s.Error != "" {
+		return s.State + ": " + s.Error
+	}
+	return s.State
+}
+
 // note takes up what changes the state of a connection: an error of one frame
 // does not.
 func (s *ConnState) note(l Life) {

@@ -57,9 +57,6 @@ type Sink interface {
 // dropped without a word.
 const MaxFrame = 20_480 - 1
 
-// MaxPayload is how long an answer may be, so that its frame is never too long.
-const MaxPayload = MaxFrame - 256
-
 // Options configure a Client. Zero fields take the defaults named.
 type Options struct {
 	// Token is the app-level token (xapp-…), required. It is sent to
@@ -252,12 +249,15 @@ func (c *Client) State() []ConnState {
 	return append([]ConnState(nil), c.slots...)
 }
 
-// Ready reports whether Slack has greeted a connection that is still open.
-func (c *Client) Ready() bool {
+// Open is how many connections Slack has greeted that are still open.
+func (c *Client) Open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.links) > 0
+	return len(c.links)
 }
+
+// Ready reports whether Slack has greeted a connection that is still open.
+func (c *Client) Ready() bool { return c.Open() > 0 }
 
 // pause waits, and reports whether the context still stands.
 func pause(ctx context.Context, d time.Duration) bool {

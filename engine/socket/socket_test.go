@@ -75,7 +75,7 @@ func TestWhatIsNotStoredIsNotAcked(t *testing.T) {
 
 func TestAnswersTravelInTheAck(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", socket.MaxPayload-len(`{"text":""}`))
+	long := strings.Repeat("x", event.MaxSocketPayload-len(`{"text":""}`))
 	for name, c := range map[string]struct {
 		answer  *event.Answer
 		accepts bool

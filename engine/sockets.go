@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/socket"
+)
+
+// newSocket makes the client of Socket Mode; nil without an app-level token.
+func (e *Engine) newSocket() (*socket.Client, error) {
+	c := e.o.Config
+	if c.Slack.AppToken == "" {
+		return nil, nil
+	}
+	o := socket.Options{
+		Token: c.Slack.AppToken, APIURL: c.Slack.APIURL, Sink: counted{e}, AnswerLimit: c.Limits.Answer,
+		Connections: c.Slack.Socket.Connections, Silence: c.Slack.Socket.PingTimeout, Drain: e.o.Drain, Debug: c.Slack.Socket.Debug,
+		OnLife: e.socketLived, Now: e.o.Now, Logger: e.log,
+	}
+	if p := c.Slack.Socket.Proxy; p != "" {
+		u, err := url.Parse(p)
+		if err != nil {
+			return nil, fmt.Errorf("slack.socket.proxy: %w", errors.Unwrap(err))
+		}
+		o.Proxy = http.ProxyURL(u)
+		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: o.Proxy}}
+	}
+	s, err := socket.New(o)
+	if err != nil {
+		return nil, err
+	}
+	e.metrics.Func("socket_connections", "Connections of Socket Mode that are open.", func() float64 { return float64(s.Open()) })
+	return s, nil
+}
+
+// runSocket keeps Socket Mode up until ctx ends. That Slack will have no more of
+// it ends the engine if there is no other way in.
+func (e *Engine) runSocket(ctx context.Context) error {
+	err := e.socket.Run(ctx)
+	if err == nil || e.onlySocket() {
+		return err
+	}
+	e.log.Error("Socket Mode has ended; events come over HTTP alone", "err", err)
+	return nil
+}
+
+// onlySocket reports whether Socket Mode is the only way in for Slack.
+func (e *Engine) onlySocket() bool {
+	secrets, tokens := credentials(e.config())
+	return len(secrets) == 0 && len(tokens) == 0
+}
+
+// counted counts what comes over sockets on its way to the dispatcher.
+type counted struct{ e *Engine }
+
+func (c counted) count(ev *event.Event, err error) {
+	outcome := "stored"
+	switch {
+	case errors.Is(err, queue.ErrDuplicate):
+		outcome = "duplicate"
+	case err != nil:
+		outcome = "full"
+	}
+	c.e.metrics.Events.WithLabelValues(string(ev.Kind), "socket", outcome).Inc()
+}
+
+// Accept implements socket.Sink.
+func (c counted) Accept(ctx context.Context, ev *event.Event) error {
+	err := arrivals(c).Accept(ctx, ev)
+	c.count(ev, err)
+	return err
+}
+
+// AcceptAnswered implements socket.Sink.
+func (c counted) AcceptAnswered(ctx context.Context, ev *event.Event) (*event.Answer, error) {
+	a, err := arrivals(c).AcceptAnswered(ctx, ev)
+	c.count(ev, err)
+	return a, err
+}
+
+// socketLived counts what happened to a connection and makes an event of it for
+// rules that want to know: on.event("starling.socket").
+func (e *Engine) socketLived(l socket.Life) {
+	e.metrics.Socket.WithLabelValues(l.Type).Inc()
+	ev, err := socketEvent(l)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(e.jobCtx, 5*time.Second)
+		defer cancel()
+		err = e.disp.Accept(ctx, ev)
+	}
+	if err != nil {
+		e.log.Warn("store an event about the socket", "state", l.Type, "err", err)
+	}
+}
+
+// socketEvent is what happened to a connection, as an event of Slack's would be.
+func socketEvent(l socket.Life) (*event.Event, error) {
+	inner, err := json.Marshal(struct {
+		Type  string `json:"type"`
+		State string `json:"state"`
+		socket.Life
+	}{"starling.socket", l.Type, l})
+	if err != nil {
+		return nil, err
+	}
+	id := "sock-" + strconv.Itoa(l.Connection) + "-" + strconv.FormatInt(l.At.UnixNano(), 10) + "-" + l.Type
+	body, err := json.Marshal(map[string]any{"type": "event_callback", "event_id": id, "event": json.RawMessage(inner)})
+	if err != nil {
+		return nil, err
+	}
+	ev, _, err := event.ParseEvents(body, event.Meta{Received: l.At, Via: "local"})
+	return ev, err
+}
