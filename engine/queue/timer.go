@@ -46,14 +46,14 @@ type Timers interface {
 	All(ctx context.Context) ([]Timer, error)
 }
 
-// ErrChanged: the timer is not any more what it was when it was read.
+// ErrChanged says that a timer is not any more what it was when it was read.
 var ErrChanged = errors.New("timer was changed meanwhile")
 
 // maxTimer is how far in the future a timer can be: nanoseconds end in 2262.
 var maxTimer = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Later, returned by the function given to Store.OnTimer, hands the timer over
-// again after a while, which is no failure.
+// Later is what the function given to Store.OnTimer returns to be handed the
+// timer again after a while, which is no failure.
 func Later(after time.Duration) error { return &later{after} }
 
 type later struct{ after time.Duration }
