@@ -34,12 +34,26 @@ func (c *command) devCommand() *cobra.Command {
 		Long: "Dev starts a Slack of your own on this machine and the engine with your rules\n" +
 			"behind it. Open the printed address, write a message, see which rules match and\n" +
 			"what they do. Saving a rule makes it live. Nothing leaves the machine, and\n" +
-			"nothing is kept when it ends unless --data names a directory.",
-		Example: "  starling dev examples/quickstart\n  starling dev --page 127.0.0.1:8080 rules more-rules",
+			"nothing is kept when it ends unless --data names a directory.\n\n" +
+			"With --slack-only there is no engine: the local Slack serves a program of yours,\n" +
+			"on Bolt, slack-go or anything else, over Socket Mode or, with --events, over HTTP.",
+		Example: "  starling dev examples/quickstart\n  starling dev --page 127.0.0.1:8080 rules more-rules\n  starling dev --slack-only --events http://127.0.0.1:3000/slack/events",
 	}
 	c.configFlags(cmd)
 	page := cmd.Flags().String("page", "127.0.0.1:3002", "address of the page, HOST:PORT")
+	socketMode := cmd.Flags().Bool("socket", false, "the engine takes events over Socket Mode instead of HTTP")
+	slackOnly := cmd.Flags().Bool("slack-only", false, "only the local Slack, for another program")
+	events := cmd.Flags().String("events", "", "with --slack-only: where that program takes events over HTTP, on this machine")
+	cmd.MarkFlagsMutuallyExclusive("socket", "slack-only")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *slackOnly && len(args) > 0:
+			return withCode(ExitUsage, errors.New("--slack-only runs no rules: leave the directories out"))
+		case *slackOnly:
+			return c.slackOnly(cmd.Context(), *page, *events)
+		case *events != "":
+			return withCode(ExitUsage, errors.New("--events goes with --slack-only"))
+		}
 		base := config.Default()
 		base.Log.Level = "warn"
 		if len(args) > 0 {
@@ -66,7 +80,7 @@ func (c *command) devCommand() *cobra.Command {
 			}
 			return again, err
 		}
-		return c.dev(cmd.Context(), cfg, *page, reload)
+		return c.dev(cmd.Context(), cfg, *page, *socketMode, reload)
 	}
 	return cmd
 }
@@ -119,7 +133,7 @@ func wantDirectory(dir string) error {
 }
 
 // dev wires the local Slack and the engine to each other.
-func (c *command) dev(ctx context.Context, cfg *config.Config, page string, reload func() (*config.Config, error)) error {
+func (c *command) dev(ctx context.Context, cfg *config.Config, page string, socketMode bool, reload func() (*config.Config, error)) error {
 	if cfg.Data == "" {
 		dir, err := os.MkdirTemp("", "starling-dev-")
 		if err != nil {
@@ -134,17 +148,20 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, relo
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return withCode(ExitStart, err)
 	}
-	if a, ok := slackLn.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		return withCode(ExitUsage, fmt.Errorf("--page %s: the page is for this machine only, want a loopback address", page))
+	if err := wantLoopback(page, slackLn); err != nil {
+		return err
 	}
 	slack, err := sim.New(sim.Options{
-		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(),
+		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(), SocketMode: socketMode,
 	})
 	if err != nil {
 		return withCode(ExitStart, err)
 	}
 	cfg.Slack.SigningSecrets, cfg.Slack.BotToken, cfg.Slack.UserToken = []string{slack.SigningSecret()}, sim.DevBotToken, sim.DevUserToken
-	cfg.Slack.APIURL = slack.APIURL()
+	cfg.Slack.APIURL, cfg.Slack.AppToken = slack.APIURL(), ""
+	if socketMode {
+		cfg.Slack.AppToken = sim.DevAppToken
+	}
 
 	log := slog.New(without{logger(cfg, c.env.Stderr).Handler(), []string{"rule file has an error", "rule file is questionable", "rule files are questionable", "rules directory", "rules loaded"}})
 	harden(log)
@@ -193,6 +210,41 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, relo
 	err = e.Run(ctx)
 	stopSlack()
 	return withCode(ExitStart, errors.Join(err, <-ended))
+}
+
+func wantLoopback(page string, ln net.Listener) error {
+	if a, ok := ln.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		_ = ln.Close()
+		return withCode(ExitUsage, fmt.Errorf("--page %s: the page is for this machine only, want a loopback address", page))
+	}
+	return nil
+}
+
+// slackOnly runs the local Slack for a program that somebody else starts.
+func (c *command) slackOnly(ctx context.Context, page, events string) error {
+	ln, err := listenNear(page)
+	if err != nil {
+		return withCode(ExitStart, err)
+	}
+	if err := wantLoopback(page, ln); err != nil {
+		return err
+	}
+	slack, err := sim.New(sim.Options{EventsURL: events, SocketMode: events == "", URL: "http://" + ln.Addr().String()})
+	if err != nil {
+		_ = ln.Close()
+		return withCode(ExitUsage, err)
+	}
+	ctx, stop := c.env.untilSignal(ctx, func() {})
+	defer stop()
+	out := c.env.Stdout
+	fmt.Fprintf(out, "\nLocal Slack:    %s\nWeb API:        %s\nBot token:      %s\n", slack.URL(), slack.APIURL(), sim.DevBotToken)
+	if events == "" {
+		fmt.Fprintf(out, "App token:      %s (Socket Mode)\n", sim.DevAppToken)
+	} else {
+		fmt.Fprintf(out, "Signing secret: %s\nEvents go to:   %s\n", slack.SigningSecret(), events)
+	}
+	fmt.Fprint(out, "Stop with Ctrl-C.\n\n")
+	return withCode(ExitStart, slack.Run(ctx, ln))
 }
 
 // listenNear listens on addr, or if its port is taken on any free one.
