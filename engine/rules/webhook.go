@@ -137,8 +137,8 @@ var hookOptions = []string{
 
 // handlerAlone moves a handler that was given without a route to its place.
 func handlerAlone(args *runtime.Dict) *runtime.Dict {
-	f, is := args.Get("route")
-	if _, is = f.(runtime.Func); !is {
+	f, _ := args.Get("route")
+	if _, is := f.(runtime.Func); !is {
 		return args
 	}
 	if fn, _ := args.Get("fn"); fn != nil {
