@@ -240,8 +240,12 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.S
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	dir := c.Data
+	if c.Queue.URL != "" {
+		dir = "" // the servers keep what is stored
+	}
 	s, err := queue.Open(ctx, queue.Options{
-		Dir: c.Data, URL: c.Queue.URL, Replicas: c.Queue.Replicas, Shards: c.Queue.Shards,
+		Dir: dir, URL: c.Queue.URL, Replicas: c.Queue.Replicas, Shards: c.Queue.Shards,
 		MaxBytes: int64(c.Queue.MaxBytes), Logger: log,
 	})
 	if err != nil {
