@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -45,8 +46,9 @@ func (r *run) answerAnswered(ctx context.Context, value runtime.Value) {
 		r.illegal(value)
 		a = emptyAnswer(r.e)
 	}
-	if r.e.Via == "socket" && len(a.SocketPayload()) > event.MaxSocketPayload {
-		r.d.deliver(r.e, emptyAnswer(r.e)) // an ack that long Slack would not read
+	tooLong := r.e.Via == "socket" && len(a.SocketPayload()) > event.MaxSocketPayload // Slack would not read it
+	if tooLong || r.e.Kind == event.Command && door.TakesSeveral(messageOf(say)) {
+		r.d.deliver(r.e, emptyAnswer(r.e))
 		r.late(ctx, value)
 		return
 	}

@@ -21,7 +21,24 @@ func (r *run) openDoor() {
 		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
 		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun, Hosts: r.Hosts, Admin: r.Admin,
 	}
+	if set := r.d.Rules.Current(); set != nil {
+		if rule := set.Rule(r.Rule); rule != nil {
+			r.asker.Follow, r.asker.Posts = rule.FollowEdits, r.posted
+		}
+	}
 	r.live = r.traced(door.Audit(r.d.Live.Door(&r.asker), &r.asker, r.d.Logger, r.d.Metrics, r.d.Now))
+}
+
+// posted counts the messages that the script has posted so far.
+func (r *run) posted() int {
+	n := 0
+	for _, res := range r.call.Results {
+		switch res.Kind {
+		case "post", "reply", "respond", "dm":
+			n++
+		}
+	}
+	return n
 }
 
 // perform takes one effect of the script through the door and keeps its result

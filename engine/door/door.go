@@ -33,6 +33,10 @@ type Run struct {
 	Intended time.Time
 	// Responses counts the uses of the event's response_url.
 	Responses func() int
+	// Follow says that what the run posts follows edits of the event's message;
+	// Posts counts the messages that the run has posted before this effect.
+	Follow bool
+	Posts  func() int
 	// DryRun makes effects return ok with empty data.
 	DryRun bool
 	// Admin tells that the rule is for admins alone, and that one asks.

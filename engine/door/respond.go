@@ -25,6 +25,13 @@ func (l *live) respond(ctx context.Context, r *Run, e runtime.Effect) (runtime.V
 	if len(texts) < 2 {
 		return l.respondOnce(ctx, r, e)
 	}
+	if !l.fresh(r) {
+		c, err := l.instead(ctx, r, e)
+		if err != nil {
+			return nil, err
+		}
+		return l.sayAll(ctx, r, e, l.inParts(r, e, c), nil)
+	}
 	var first runtime.Value
 	for i, text := range texts {
 		part, used := e, *r
@@ -90,6 +97,9 @@ func (l *live) respondOnce(ctx context.Context, r *Run, e runtime.Effect) (runti
 	}
 	if c.failed == nil {
 		note(ctx, "through "+c.method)
+	}
+	if c.failed == nil && l.follows(r) {
+		return l.sayAll(ctx, r, e, []call{c}, nil)
 	}
 	return l.do(ctx, r, c)
 }

@@ -24,10 +24,13 @@ func (l *live) say(build builder) Handler {
 			if err != nil {
 				return nil, err
 			}
-			return l.sayAll(ctx, r, parts, nil)
+			return l.sayAll(ctx, r, e, parts, nil)
 		},
 		Find: func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, bool, bool) {
 			parts, err := whole(ctx, r, e)
+			if before, missing := l.earlier(ctx, r); len(before.ts) > 0 || missing != nil {
+				return nil, false, missing == nil // a change can be made once more
+			}
 			if err != nil || len(parts) < 2 {
 				return l.finder(build)(ctx, r, e)
 			}
@@ -64,6 +67,11 @@ func (l *live) inParts(r *Run, e runtime.Effect, c call) []call {
 	return parts
 }
 
+// TakesSeveral reports whether a message is so long that it goes out in several.
+func TakesSeveral(message *runtime.Dict) bool {
+	return len(message.Text("text")) > maxSaid && textAlone(message) && len(splitText(message.Text("text"), maxSaid)) > 1
+}
+
 func textAlone(args *runtime.Dict) bool {
 	for _, name := range [...]string{"blocks", "attachments"} {
 		if v, _ := args.Get(name); v != nil {
@@ -76,20 +84,22 @@ func textAlone(args *runtime.Dict) bool {
 // sayAll makes the calls in order, but for those that were made before, and
 // stops at the first that Slack refuses. The result is that of the first, so
 // that its ts is where a thread begins; parts are the ts of all.
-func (l *live) sayAll(ctx context.Context, r *Run, parts []call, made map[int]runtime.JSON) (runtime.Value, error) {
-	if len(parts) == 1 {
+func (l *live) sayAll(ctx context.Context, r *Run, e runtime.Effect, parts []call, made map[int]runtime.JSON) (runtime.Value, error) {
+	before, err := l.earlier(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) == 1 && !l.follows(r) {
 		return l.do(ctx, r, parts[0])
 	}
 	var first *runtime.Dict
-	var all runtime.List
+	var now said
 	for i, c := range parts {
 		body, done := made[i]
 		if !done {
-			res, err := l.perform(ctx, r, c)
-			if err != nil {
+			if body, err = l.sayPart(ctx, r, before.change(c, i), c); err != nil {
 				return nil, err
 			}
-			body = res.Body
 		}
 		v, err := runtime.ParseJSON(body)
 		if err != nil {
@@ -97,21 +107,48 @@ func (l *live) sayAll(ctx context.Context, r *Run, parts []call, made map[int]ru
 		}
 		res, _ := v.(*runtime.Dict)
 		if ok, _ := res.Get("ok"); ok != true {
-			if first != nil {
-				first.Set("ok", false)
-				first.Set("error", res.Text("error"))
-				first.Set("parts", all)
-				res = first
+			if first == nil {
+				return res, nil
 			}
-			return res, nil
+			first.Set("ok", false)
+			first.Set("error", res.Text("error"))
+			break
 		}
 		if first == nil {
 			first = res
 		}
-		all = append(all, res.Text("ts"))
+		now.channel, now.ts = res.Text("channel"), append(now.ts, res.Text("ts"))
 	}
-	first.Set("parts", all)
+	l.remember(ctx, r, e, now)
+	l.takeBack(ctx, r, before, len(now.ts))
+	if len(parts) > 1 {
+		all := make(runtime.List, len(now.ts))
+		for i, ts := range now.ts {
+			all[i] = ts
+		}
+		first.Set("parts", all)
+	}
 	return first, nil
+}
+
+// sayPart makes a call; one that changes a message which is not there any more
+// becomes a message.
+func (l *live) sayPart(ctx context.Context, r *Run, c, post call) (runtime.JSON, error) {
+	res, err := l.perform(ctx, r, c)
+	if err == nil && !res.OK && c.method != post.method && gone(res.Error) {
+		res, err = l.perform(ctx, r, post)
+	}
+	return res.Body, err
+}
+
+// takeBack deletes what an edited message needs no more of its answer.
+func (l *live) takeBack(ctx context.Context, r *Run, before said, left int) {
+	for ; left < len(before.ts); left++ {
+		c := call{method: "chat.delete", args: runtime.NewDict("channel", before.channel, "ts", before.ts[left]), o: behalf(r.Event)}
+		if res, err := l.perform(ctx, r, c); err != nil || !res.OK && !gone(res.Error) {
+			l.Logger.Warn("a part of an answer that was longer is left", "rule", r.Rule, "run", r.ID, "err", err, "slack", res.Error)
+		}
+	}
 }
 
 // findParts looks for what a long message had become before a crash. What is
@@ -138,6 +175,6 @@ func (l *live) findParts(ctx context.Context, r *Run, e runtime.Effect, parts []
 		return nil, false, known
 	}
 	note(ctx, "found in part by its metadata")
-	v, err := l.sayAll(ctx, r, parts, made)
+	v, err := l.sayAll(ctx, r, e, parts, made)
 	return v, err == nil, err == nil
 }

@@ -13,7 +13,7 @@ import (
 
 // optionNames are the options that every registration takes (SPEC §7).
 var optionNames = []string{
-	"name", "help", "channels", "users", "teams", "bots", "when", "priority", "stop", "threads", "edits",
+	"name", "help", "channels", "users", "teams", "bots", "when", "priority", "stop", "threads", "edits", "follow_edits",
 	"from_bots", "absent", "cooldown", "timeout", "hosts", "owner", "dry_run", "enabled", "groups", "admin",
 }
 
@@ -40,6 +40,8 @@ func (c *compiler) options(r *Rule) {
 	}
 	r.Priority = c.integer("priority")
 	r.Stop, r.Threads, r.Edits = c.flag("stop", false), c.flag("threads", r.Kind == event.Mention), c.flag("edits", false)
+	r.FollowEdits = c.flag("follow_edits", false)
+	r.Edits = r.Edits || r.FollowEdits
 	r.FromBots, r.Absent = c.flag("from_bots", false), c.flag("absent", false)
 	r.DryRun, r.Enabled = c.flag("dry_run", false), c.flag("enabled", true)
 	r.Own, r.Admin, r.Groups = c.flag("own", false), c.flag("admin", false), c.list("groups")

@@ -77,6 +77,10 @@ func EventFields() []Field {
 		{"response_url", str, "command, " + ui, "Where `respond` sends its answer."},
 		{"options_query", str, "options", "What was typed into the select."},
 
+		{"topic", str, "event (message.channel_topic)", "The topic that a conversation was given."},
+		{"purpose", str, "event (message.channel_purpose)", "The purpose that a conversation was given."},
+		{"presence", str, "event (presence_change)", "`active` or `away`: what `user` has become."},
+
 		{"reaction", str, "reaction", "Name of the emoji, without colons."},
 		{"removed", "bool", "reaction", "The reaction was taken away."},
 		{"item", "dict", "reaction", "What was reacted to: `type`, `channel`, `ts`."},

@@ -57,6 +57,7 @@ func options(kind string) []runtime.Param {
 		opts = append(opts,
 			declare.Key("threads", runtime.TBool, false, "Also for messages in threads; mentions are seen there anyway."),
 			declare.Key("edits", runtime.TBool, false, "Also when a message is changed so that its text differs."),
+			declare.Key("follow_edits", runtime.TBool, false, "As `edits`, and what the rule posts changes what it posted before the edit, for a week: the nth message the nth."),
 			declare.Key("absent", runtime.TBool, false, "Fire when the pattern is not found."),
 		)
 	}

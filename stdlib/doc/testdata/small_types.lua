@@ -51,6 +51,9 @@
 ---@field trigger_id string? What `open_modal` needs within three seconds; filled in by itself. Of: command, action, view, view_closed, shortcut, options.
 ---@field response_url string? Where `respond` sends its answer. Of: command, action, view, view_closed, shortcut, options.
 ---@field options_query string? What was typed into the select. Of: options.
+---@field topic string? The topic that a conversation was given. Of: event (message.channel_topic).
+---@field purpose string? The purpose that a conversation was given. Of: event (message.channel_purpose).
+---@field presence string? `active` or `away`: what `user` has become. Of: event (presence_change).
 ---@field reaction string? Name of the emoji, without colons. Of: reaction.
 ---@field removed boolean? The reaction was taken away. Of: reaction.
 ---@field item table<string, any>? What was reacted to: `type`, `channel`, `ts`. Of: reaction.

@@ -97,6 +97,12 @@ class Event:
     """Where `respond` sends its answer. Of: command, action, view, view_closed, shortcut, options."""
     options_query: str | None
     """What was typed into the select. Of: options."""
+    topic: str | None
+    """The topic that a conversation was given. Of: event (message.channel_topic)."""
+    purpose: str | None
+    """The purpose that a conversation was given. Of: event (message.channel_purpose)."""
+    presence: str | None
+    """`active` or `away`: what `user` has become. Of: event (presence_change)."""
     reaction: str | None
     """Name of the emoji, without colons. Of: reaction."""
     removed: bool | None
