@@ -61,6 +61,8 @@ func (c *call) speaker() (*Channel, error) {
 			return nil, Code("channel_not_found")
 		}
 		return nil, Code("not_in_channel")
+	case ch.Archived:
+		return nil, Code("is_archived")
 	}
 	return ch, nil
 }

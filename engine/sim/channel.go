@@ -17,6 +17,8 @@ type Channel struct {
 	Private bool     `json:"is_private,omitempty"`
 	IM      bool     `json:"is_im,omitempty"`
 	MPIM    bool     `json:"is_mpim,omitempty"`
+	// Archived channels take no messages any more.
+	Archived bool `json:"is_archived,omitempty"`
 }
 
 func (c *Channel) has(user string) bool { return slices.Contains(c.Members, user) }
@@ -60,7 +62,7 @@ func (c *Channel) wire(viewer string) Block {
 	return Block{
 		"id": c.ID, "name": c.Name, "name_normalized": c.Name, "created": c.Created, "creator": c.creator(),
 		"is_channel": !c.Private && !c.MPIM, "is_group": c.Private && !c.MPIM, "is_im": false, "is_mpim": c.MPIM,
-		"is_private": c.Private || c.MPIM, "is_general": c.General, "is_archived": false, "is_shared": false,
+		"is_private": c.Private || c.MPIM, "is_general": c.General, "is_archived": c.Archived, "is_shared": false,
 		"is_ext_shared": false, "is_org_shared": false, "is_member": c.has(viewer), "num_members": len(c.Members),
 		"topic":   Block{"value": c.Topic, "creator": "", "last_set": 0},
 		"purpose": Block{"value": c.Purpose, "creator": "", "last_set": 0}, "previous_names": []string{},

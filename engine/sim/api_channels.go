@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"regexp"
+	"unicode/utf8"
+)
+
+// What Slack takes as the name of a channel, and as a topic.
+var channelName = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{1,80}$`)
+
+const maxTopic = 250 // characters
+
+func conversationsCreate(c *call) (Block, error) {
+	name := c.str("name")
+	switch {
+	case name == "":
+		return nil, Code("invalid_name_required")
+	case utf8.RuneCountInString(name) > 80:
+		return nil, Code("invalid_name_maxlength")
+	case !channelName.MatchString(name):
+		return nil, Code("invalid_name_specials")
+	}
+	for _, ch := range c.w.channels {
+		if ch.Name == name {
+			return nil, Code("name_taken")
+		}
+	}
+	ch := &Channel{ID: c.w.newID("C"), Name: name, Private: c.flag("is_private"), Members: []string{c.user}, Created: c.w.now().Unix()}
+	c.w.channels = append(c.w.channels, ch)
+	c.w.log.add("channel", ch)
+	if !ch.Private {
+		c.w.event(ch, Block{
+			"type": "channel_created", "event_ts": c.w.nextTS(),
+			"channel": Block{"id": ch.ID, "name": ch.Name, "created": ch.Created, "creator": c.user},
+		})
+	}
+	return Block{"channel": ch.wire(c.user)}, nil
+}
+
+// changeable finds a channel that the caller is in and may change.
+func (c *call) changeable() (*Channel, error) {
+	ch, err := c.public()
+	switch {
+	case err != nil:
+		return nil, err
+	case !ch.has(c.user):
+		return nil, Code("not_in_channel")
+	case ch.Archived:
+		return nil, Code("is_archived")
+	}
+	return ch, nil
+}
+
+func conversationsSetTopic(c *call) (Block, error) {
+	return c.describe("topic", func(ch *Channel, text string) { ch.Topic = text })
+}
+
+func conversationsSetPurpose(c *call) (Block, error) {
+	return c.describe("purpose", func(ch *Channel, text string) { ch.Purpose = text })
+}
+
+func (c *call) describe(what string, set func(*Channel, string)) (Block, error) {
+	ch, err := c.changeable()
+	if err != nil {
+		return nil, err
+	}
+	text := c.str(what)
+	if utf8.RuneCountInString(text) > maxTopic {
+		return nil, Code("too_long")
+	}
+	set(ch, text)
+	c.w.log.add("channel", ch)
+	return Block{what: text, "channel": ch.wire(c.user)}, nil
+}
+
+func conversationsArchive(c *call) (Block, error) {
+	ch, err := c.changeable()
+	switch code, _ := err.(Code); {
+	case code == "is_archived":
+		return nil, Code("already_archived")
+	case err != nil:
+		return nil, err
+	case ch.General:
+		return nil, Code("cant_archive_general")
+	}
+	ch.Archived = true
+	c.w.log.add("channel", ch)
+	if !ch.Private {
+		c.w.event(ch, Block{"type": "channel_archive", "channel": ch.ID, "user": c.user, "event_ts": c.w.nextTS()})
+	}
+	return Block{}, nil
+}
