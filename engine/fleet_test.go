@@ -260,11 +260,16 @@ func TestRulesOfARepositoryAreTakenUpWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
 	}
+	res, err := http.Get("http://" + r.AdminAddr().String() + "/readyz")
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("not ready: %v %v", res, err)
+	}
+	res.Body.Close()
 	say("1", "hi", 1, "one")
 	say("2", "own", 2, "own")
 
 	commit("on.message(\"hi\", lambda e: probe.see(n = \"bad\") and None, nme = \"greet\")")
-	err := r.Reload(t.Context()) // what SIGHUP does
+	err = r.Reload(t.Context()) // what SIGHUP does
 	if !errors.Is(err, repo.ErrRefused) || !strings.Contains(err.Error(), "g.star:1:") {
 		t.Errorf("got %v", err)
 	}

@@ -100,8 +100,17 @@ func (e *Engine) checkRules(ctx context.Context, dir string) error {
 // all of it is good; else what is in force stays, and whoever rules_git.tell
 // names is told once. Without a repository it does nothing.
 func (e *Engine) Pull(ctx context.Context) error {
+	res, err := e.fetchRules(ctx)
+	if err != nil || !res.Changed {
+		return err
+	}
+	return e.loader.Reload(ctx)
+}
+
+// fetchRules is Pull, and leaves it to the caller to load what has changed.
+func (e *Engine) fetchRules(ctx context.Context) (repo.Result, error) {
 	if e.repo == nil {
-		return nil
+		return repo.Result{}, nil
 	}
 	res, err := e.repo.Pull(ctx)
 	switch {
@@ -110,14 +119,11 @@ func (e *Engine) Pull(ctx context.Context) error {
 		if res.News {
 			e.tellRefused(ctx, res.Revision, err)
 		}
-		return err
+		return res, err
 	case !res.Changed:
-		return nil
+		return res, nil
 	}
-	if err := e.loader.Reload(ctx); err != nil {
-		return err
-	}
-	return e.shareRevision(ctx, res.Revision)
+	return res, e.shareRevision(ctx, res.Revision)
 }
 
 // tellRefused posts that a revision was refused. What is wrong stands in the
@@ -172,7 +178,7 @@ func (e *Engine) firstPull(ctx context.Context) {
 	if e.repo == nil {
 		return
 	}
-	if err := e.Pull(ctx); err != nil && e.repo.Revision() == "" {
+	if _, err := e.fetchRules(ctx); err != nil && e.repo.Revision() == "" {
 		e.log.Error("there are no rules of the repository yet", "err", err)
 	}
 }

@@ -145,7 +145,7 @@ func (x *Explainer) Answer(ctx context.Context, e *event.Event) (*Report, *event
 	}
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
-	c := &collector{seen: make(chan struct{})}
+	c := &collector{set: x.base.Rules.Current(), seen: make(chan struct{})}
 	answer, err := x.run(ctx, e, c)
 	if err != nil {
 		return nil, nil, fmt.Errorf("explain event %s: %w", e.ID, err)
@@ -231,6 +231,7 @@ func (x *Explainer) run(ctx context.Context, e *event.Event, c *collector) (*eve
 
 // collector is the inspector of one explanation.
 type collector struct {
+	set  *rules.Set
 	seen chan struct{}
 	once sync.Once
 
@@ -275,16 +276,27 @@ func (c *collector) report(e *event.Event, a *event.Answer) *Report {
 		}
 		rep.Rules = append(rep.Rules, r)
 	}
-	for _, t := range c.runs { // what is left are on.error rules
-		if left := runs[t.Rule]; left != nil {
-			rep.Rules = append(rep.Rules, Rule{ID: t.Rule, On: "on.error", Kind: string(rules.Failure), Matched: true, Why: "told of the failure", Runs: left})
-			delete(runs, t.Rule)
+	refused := false
+	for _, t := range c.runs { // what is left are on.error rules, and a guard that has refused the event
+		left := runs[t.Rule]
+		if left == nil {
+			continue
 		}
+		delete(runs, t.Rule)
+		if r := c.set.Rule(t.Rule); r != nil && r.Kind == rules.Guard {
+			refused = true
+			rep.Rules = append(rep.Rules, Rule{
+				ID: r.ID, On: r.String(), Kind: string(r.Kind), Script: r.Script, Position: r.Pos.String(),
+				Matched: true, Why: "asked before all rules, and refuses the event", Runs: left,
+			})
+			continue
+		}
+		rep.Rules = append(rep.Rules, Rule{ID: t.Rule, On: "on.error", Kind: string(rules.Failure), Matched: true, Why: "told of the failure", Runs: left})
 	}
 	if e.Answered() {
 		rep.Answer = newAnswer(a)
 	}
-	if rep.Matched == 0 {
+	if rep.Matched == 0 && !refused {
 		rep.Skeletons = Skeletons(e)
 	}
 	return rep
