@@ -14,11 +14,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/starling-rules/starling/engine/hook"
+	"github.com/starling-rules/starling/stdlib"
 )
 
 // hookRules is what a team has of Errbot's webhooks, in both languages: each
@@ -473,4 +477,23 @@ func TestARateOutlivesAnEdit(t *testing.T) {
 	if r.status != 429 || err != nil || after < 1 || after > 1800 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestTheSchemesAreThoseThatAreDeclared: on.webhook is declared in stdlib, and
+// requests are verified in engine/hook; neither knows the other.
+func TestTheSchemesAreThoseThatAreDeclared(t *testing.T) {
+	t.Parallel()
+	for _, b := range stdlib.Builtins() {
+		if b.Name != "on.webhook" {
+			continue
+		}
+		for _, p := range b.Params {
+			want, is := map[string][]string{"signature": hook.Schemes, "algorithm": hook.Algorithms, "encoding": hook.Encodings}[p.Name]
+			if is && !slices.Equal(p.Values, want) {
+				t.Errorf("%s is declared as %v and done as %v", p.Name, p.Values, want)
+			}
+		}
+		return
+	}
+	t.Error("on.webhook is not declared")
 }
