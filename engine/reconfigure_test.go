@@ -233,8 +233,11 @@ func TestARenameReachesTheOtherServersOfACluster(t *testing.T) {
 		name, _, _ := strings.Cut(rest, `"`)
 		return name
 	}
-	if x, y := name(a), name(b); x != "general" || y != "general" {
-		t.Fatalf("got %q and %q", x, y)
+	first := name(a)
+	// It is kept in the store after it has been answered.
+	until(t, func() bool { return strings.Contains(a.admin(http.MethodGet, "/cache"), `"stored":[{"kind":"channel"`) })
+	if second := name(b); first != "general" || second != "general" {
+		t.Fatalf("got %q and %q", first, second)
 	}
 	if n := w.count("conversations.info"); n != 1 {
 		t.Errorf("two servers made %d calls for the same, want 1", n)
