@@ -90,7 +90,9 @@ func near(all []candidate, text string) []candidate {
 
 // like reports whether somebody may have meant the words. Those of a letter or
 // two are like too many.
-func like(typed, words string) bool { return len(typed) > 2 && runtime.Nearest(typed, []string{words}) != "" }
+func like(typed, words string) bool {
+	return len(typed) > 2 && runtime.Nearest(typed, []string{words}) != ""
+}
 
 // Advise says what to tell whoever gives a slash command that no rule answers,
 // as Slack's markup: where it works, that he may not, or what he may have

@@ -79,7 +79,7 @@ func (g *Guide) Handlers() door.Live {
 	return door.Live{
 		"commands.list": read([]runtime.Value{}, func(ctx context.Context, e *event.Event, _ string) runtime.Value { return g.List(ctx, e) }),
 		"commands.find": read(found("", nil, nil, nil), func(ctx context.Context, e *event.Event, text string) runtime.Value { return g.Find(ctx, e, text) }),
-		"commands.repeat": {
+		"commands.again": {
 			// The id derives from run and step: the store takes the event once.
 			Repeat: door.Always(door.Again), Do: g.repeat,
 		},
@@ -182,7 +182,7 @@ func describe(r *rules.Rule, here bool) *runtime.Dict {
 		"script", r.Script, "group", group, "arguments", arguments, "channels", channels, "here", here)
 }
 
-// repeat performs commands.repeat.
+// repeat performs commands.again.
 func (g *Guide) repeat(ctx context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {
 	refuse := func(why string) (runtime.Value, error) { return runtime.NewDict("ok", false, "error", why), nil }
 	switch ev := r.Event; {

@@ -224,7 +224,7 @@ func TestRepeatsOnce(t *testing.T) {
 	repeat := func(e *event.Event, dry bool) *runtime.Dict {
 		t.Helper()
 		run := &door.Run{ID: "r1", Event: e, DryRun: dry}
-		v, err := g.Handlers()["commands.repeat"].Do(t.Context(), run, runtime.Effect{Kind: "commands.repeat", Step: 2, Args: runtime.NewDict("text", "deploy api")})
+		v, err := g.Handlers()["commands.again"].Do(t.Context(), run, runtime.Effect{Kind: "commands.again", Step: 2, Args: runtime.NewDict("text", "deploy api")})
 		if err != nil {
 			t.Fatal(err)
 		}

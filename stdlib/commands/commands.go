@@ -41,16 +41,16 @@ func Builtins() []*runtime.Builtin {
 			},
 		},
 		{
-			Name: "commands.repeat", Doc: "Take a text as if the person behind the event had just asked the bot for it.",
+			Name: "commands.again", Doc: "Take a text as if the person behind the event had just asked the bot for it.",
 			Long: "All rules see it as a message of that person, in the same place. What was repeated cannot repeat again.",
 			Params: []runtime.Param{
 				declare.Arg("text", runtime.TString, "What is asked, without the mention of the bot."),
 			},
 			Result: "result: `.ok` and `.error`", Purity: runtime.Asks, Since: declare.Since,
-			Repeat: "Applied once per step of a run.", Fn: bounded("commands.repeat", false),
+			Repeat: "Applied once per step of a run.", Fn: bounded("commands.again", false),
 			Examples: []runtime.Example{
-				{Star: `commands.repeat("deploy api")`, Want: `{"effect":"commands.repeat","args":{"text":"deploy api"}}`},
-				{Star: `commands.repeat(" ")`, Fails: true, Want: "text is empty"},
+				{Star: `commands.again("deploy api")`, Want: `{"effect":"commands.again","args":{"text":"deploy api"}}`},
+				{Star: `commands.again(" ")`, Fails: true, Want: "text is empty"},
 			},
 		},
 	}
