@@ -19,7 +19,7 @@ func (e *Engine) listen() error {
 	secrets, tokens := credentials(c)
 	o := ingress.Options{
 		Addr: c.Listen, Listener: e.o.Listener, Secrets: secrets, VerificationTokens: tokens, MaxSkew: c.Slack.MaxSkew,
-		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)},
+		AnswerLimit: c.Limits.Answer, Grace: e.o.Drain, Limits: ingress.Limits{MaxBody: int(c.Limits.Body)}, AccessLog: c.Log.Access,
 		Sink: arrivals{e}, Webhooks: &webhooks{e: e}, Ready: e.ready, Logger: e.log, Metrics: e.metrics, Now: e.o.Now,
 	}
 	if err := e.secure(&o); err != nil {

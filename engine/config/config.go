@@ -11,6 +11,9 @@
 package config
 
 import (
+	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/starling-rules/starling/runtime"
@@ -163,6 +166,22 @@ type Check struct {
 type Log struct {
 	Level  string `key:"level"`
 	Format string `key:"format"`
+	// Access logs each HTTP request at level info; else it is at debug.
+	Access bool `key:"access"`
+	// Rules are levels of their own for what is logged about some rules, by id
+	// ("deploy.star:restart"), file ("deploy.star") or directory ("teams/a/").
+	Rules map[string]string `key:"rules"`
+}
+
+// LevelOf reads the name of a level.
+func (Log) LevelOf(name string) (slog.Level, error) {
+	var level slog.Level
+	switch strings.ToLower(name) {
+	case "debug", "info", "warn", "error":
+		err := level.UnmarshalText([]byte(name))
+		return level, err
+	}
+	return level, fmt.Errorf("want debug, info, warn or error (got %q)", name)
 }
 
 // Size is a number of bytes, written as 64KiB, 256MiB, 1GiB, 100MB or a number.

@@ -230,6 +230,11 @@ func (c *Config) validate() runtime.Errors {
 	default:
 		bad("log.level", fmt.Sprintf("want debug, info, warn or error (got %q)", c.Log.Level), "")
 	}
+	for rule, level := range c.Log.Rules {
+		if _, err := c.Log.LevelOf(level); err != nil {
+			bad("log.rules."+rule, err.Error(), "")
+		}
+	}
 	for key, addr := range map[string]string{"listen": c.Listen, "admin": c.Admin, "tls.listen": c.TLS.Listen} {
 		if addr == "" && key != "listen" {
 			continue

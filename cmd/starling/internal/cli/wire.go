@@ -84,10 +84,20 @@ func harden(log *slog.Logger) {
 func logger(cfg *config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // validated with the configuration
+	levels := map[string]slog.Level{}
+	for rule, name := range cfg.Log.Rules {
+		levels[rule], _ = cfg.Log.LevelOf(name)
+	}
 	opts := &slog.HandlerOptions{Level: level}
+	if len(levels) > 0 {
+		opts.Level = slog.LevelDebug // each record is asked for below
+	}
 	var h slog.Handler = slog.NewTextHandler(w, opts)
 	if cfg.Log.Format == "json" {
 		h = slog.NewJSONHandler(w, opts)
+	}
+	if len(levels) > 0 {
+		h = newRuleLevels(h, level, levels)
 	}
 	return slog.New(redact.New(h, cfg.SecretValues()...))
 }
