@@ -157,3 +157,62 @@ end)
 	say("U2", "hello", "U2 said 4")
 	say("U1", "hello", "U1 said 4")
 }
+
+// TestStateThroughTheServer holds that what an operator does through the admin
+// port and what rules do go together: values, quotas, archives.
+func TestStateThroughTheServer(t *testing.T) {
+	slow(t)
+	slack, rules, data := newFakeSlack(t), t.TempDir(), t.TempDir()
+	writeFile(t, filepath.Join(rules, "a.star"), `
+def put(e):
+    kv.set(e.text, 1)
+    post(e.channel, "stored " + e.text)
+on.message("^k", put)
+
+def up(e):
+    post(e.channel, "n is %d" % kv.update("n", lambda n: n + 1, default=0))
+on.message("^up", up)
+on.error(lambda e: post("C9", "failed: " + str(e.raw)))
+`)
+	conf := filepath.Join(t.TempDir(), "starling.yaml")
+	writeFile(t, conf, "limits: {kv_keys: 3}\n")
+	c := serve(t, slack, rules, data, "--config", conf).ready()
+	at := func(args ...string) []string { return append(args, "--admin", c.admin) }
+	good(t, at("kv", "set", "n", "41", "--script", "a.star")...)
+	c.message(1, "up")
+	c.until("the rule goes on from what the operator set", func() bool { return slack.times("n is 42") == 1 })
+	if out := good(t, at("kv", "get", "n", "--script", "a.star")...); out != "42\n" {
+		t.Errorf("kv get: %q", out)
+	}
+	before := good(t, at("backup")...)
+	c.message(2, "k1")
+	c.message(3, "k2")
+	c.until("two keys more are stored", func() bool { return slack.times("stored k1") == 1 && slack.times("stored k2") == 1 })
+	c.message(4, "k3")
+	c.until("a fourth is refused, and counted", func() bool {
+		_, m := c.ask("/metrics")
+		return strings.Contains(m, `starling_kv_refused_total{limit="kv_keys",script="a.star"} 1`) && strings.Contains(m, `starling_kv_keys{script="a.star"} 3`)
+	})
+	c.prints("the script keeps 3 keys, and limits.kv_keys is 3: delete some, or give them a ttl")
+	good(t, at("kv", "delete", "k1", "--script", "a.star")...)
+	c.message(5, "k4")
+	c.until("there is room again", func() bool { return slack.times("stored k4") == 1 })
+	file := filepath.Join(t.TempDir(), "b.json")
+	writeFile(t, file, before)
+	if out := good(t, at("backup", "restore", file, "--dry-run", "--replace")...); !strings.Contains(out, "delete  kv a.star k2\n") || !strings.Contains(out, "1 the same") {
+		t.Errorf("differences:\n%s", out)
+	}
+	good(t, at("backup", "restore", file, "--replace")...)
+	// The same, but for when they were written, is in an archive of the server
+	// and of the data directory after it.
+	records := func(text string) string { _, list, _ := strings.Cut(text, `"records":`); return list }
+	if got := good(t, at("backup")...); records(got) != records(before) || !strings.Contains(before, `"key":"n","value":42}`) {
+		t.Errorf("restored:\n%s\nwant\n%s", got, before)
+	}
+	bad(t, 3, "in use", "backup", "--data", data, "--admin", freeAddress(t))
+	c.signal(syscall.SIGTERM)
+	c.exits(0)
+	if got := good(t, "backup", "--data", data, "--admin", freeAddress(t)); records(got) != records(before) {
+		t.Errorf("without the server:\n%s\nwant\n%s", got, before)
+	}
+}
