@@ -45,6 +45,8 @@ var methods = map[string]method{
 	"conversations.history": conversationsHistory, "conversations.replies": conversationsReplies,
 	"conversations.open": conversationsOpen, "conversations.members": conversationsMembers,
 	"conversations.join": conversationsJoin, "conversations.leave": conversationsLeave, "conversations.invite": conversationsInvite,
+	"conversations.create": conversationsCreate, "conversations.archive": conversationsArchive,
+	"conversations.setTopic": conversationsSetTopic, "conversations.setPurpose": conversationsSetPurpose,
 	"files.getUploadURLExternal": filesGetUploadURL, "files.completeUploadExternal": filesComplete,
 	"reactions.add": reactionsAdd, "reactions.remove": reactionsRemove, "reactions.get": reactionsGet,
 	"views.open": viewsOpen, "views.push": viewsPush, "views.update": viewsUpdate, "views.publish": viewsPublish,
