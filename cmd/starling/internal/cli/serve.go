@@ -31,8 +31,8 @@ func (c *command) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !cfg.Signed() {
-			return withCode(ExitUsage, errors.New("no signing secret: set SLACK_SIGNING_SECRET (Slack shows it under Basic Information), or try `starling dev`"))
+		if !cfg.Signed() && cfg.Slack.AppToken == "" {
+			return withCode(ExitUsage, errors.New("no signing secret: set SLACK_SIGNING_SECRET (Slack shows it under Basic Information), or SLACK_APP_TOKEN for Socket Mode, or try `starling dev`"))
 		}
 		if c.env.Getenv("GOGC") == "" {
 			engine.TuneMemory()
