@@ -243,5 +243,14 @@ func (a *analysis) runsIn(fn *function, set map[*function]bool) bool {
 	return set[fn]
 }
 
+// lent tells that a function is inside of one that nothing in its file mentions,
+// and that a file which loads it may call at its own top level.
+func (a *analysis) lent(fn *function) bool {
+	for fn != nil && fn.outer != nil {
+		fn = fn.outer
+	}
+	return fn != nil && fn.variable != nil && len(fn.variable.uses) == 0 && !isPrivate(fn.variable.name)
+}
+
 // isPrivate tells that a name says of itself that nobody need use it.
 func isPrivate(name string) bool { return strings.HasPrefix(name, "_") }

@@ -169,7 +169,7 @@ func (a *analysis) phase(c call, f *bound) error {
 	if c.fn == nil {
 		return f.Allowed(true)
 	}
-	if f.Decl.Purity == runtime.Register && !a.runsIn(c.fn, a.loading()) {
+	if f.Decl.Purity == runtime.Register && !a.runsIn(c.fn, a.loading()) && !a.lent(c.fn) {
 		return f.Allowed(false)
 	}
 	return nil
