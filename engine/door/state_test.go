@@ -23,7 +23,6 @@ type asker struct {
 	metrics *metric.Set
 	mu      sync.Mutex
 	step    int
-	resumed bool
 }
 
 func newAsker(t testing.TB, d door.Deps) *asker {
