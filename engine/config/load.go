@@ -84,11 +84,7 @@ func Inspect(src Sources) (*Config, runtime.Errors) {
 	problems = append(problems, c.validate()...)
 	c.warnApps()
 	for _, p := range problems {
-		switch {
-		case p.Line == "" || p.Pos.Path != c.File:
-		case c.secretLine(p.Pos.Line):
-			p.Line = ""
-		default:
+		if p.Line != "" && p.Pos.Path == c.File {
 			p.Line = c.Line(p.Pos.Line)
 		}
 	}
