@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
+	"github.com/starling-rules/starling/engine/admin"
 	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/help"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/slackapi"
 	"github.com/starling-rules/starling/runtime"
@@ -27,6 +30,8 @@ func TestEveryEffectHasALiveHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := door.NewLive(door.Deps{Slack: slack, HTTP: web, State: store.State(), Now: time.Now})
+	maps.Copy(live, help.New(help.Options{}).Handlers())
+	maps.Copy(live, admin.Operations{}.Handlers())
 	asked := map[string]bool{}
 	for _, b := range stdlib.Builtins() {
 		if b.Purity != runtime.Asks {
