@@ -49,7 +49,8 @@ var methods = map[string]method{
 	"conversations.setTopic": conversationsSetTopic, "conversations.setPurpose": conversationsSetPurpose,
 	"files.getUploadURLExternal": filesGetUploadURL, "files.completeUploadExternal": filesComplete,
 	"reactions.add": reactionsAdd, "reactions.remove": reactionsRemove, "reactions.get": reactionsGet,
-	"views.open": viewsOpen, "views.push": viewsPush, "views.update": viewsUpdate, "views.publish": viewsPublish,
+	"apps.connections.open": nil, // with a token of its own kind
+	"views.open":            viewsOpen, "views.push": viewsPush, "views.update": viewsUpdate, "views.publish": viewsPublish,
 }
 
 // open needs no token.
@@ -61,7 +62,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	a, err := readArgs(r)
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if token == "" {
+	if token == "" && name != "apps.connections.open" { // which takes none in the body
 		token = a.str("token")
 	}
 	delete(a.values, "token")
@@ -87,7 +88,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 // call finds the method and who calls, and runs it.
 func (s *Server) call(name, token string, a args) (Block, error) {
 	f := methods[name]
-	if f == nil {
+	if _, known := methods[name]; !known {
 		return nil, Code("unknown_method")
 	}
 	c := &call{args: a, w: s.world, s: s}
@@ -95,13 +96,17 @@ func (s *Server) call(name, token string, a args) (Block, error) {
 	defer s.world.mu.Unlock()
 	switch {
 	case open[name]:
+	case name == "apps.connections.open" && token == s.opt.AppToken:
+		return connectionsOpen(c)
+	case name == "apps.connections.open" && (token == s.opt.BotToken || token == s.opt.UserToken):
+		return nil, Code("not_allowed_token_type")
 	case token == "":
 		return nil, Code("not_authed")
 	case token == s.opt.BotToken:
 		c.user, c.bot = s.world.app.UserID, true
 	case token == s.opt.UserToken && s.opt.UserToken != "":
 		c.user = s.opt.UserTokenUser
-	case token == DevAppToken:
+	case token == s.opt.AppToken:
 		return nil, Code("not_allowed_token_type")
 	default:
 		return nil, Code("invalid_auth")
