@@ -97,8 +97,15 @@ def test_ship(t):
 	}
 	mu.Unlock()
 	for _, args := range [][]string{
-		{"config"}, {"config", "--json"}, {"check", "rules"}, {"explain", "event.json"}, {"explain", "--json", "event.json"},
-		{"test", "-v", "rules"}, {"runs", "--json"}, {"manifest"}, {"kv", "get", "ship.star", "last"},
+		{"config"},
+		{"config", "--json"},
+		{"check", "rules"},
+		{"explain", "event.json"},
+		{"explain", "--json", "event.json"},
+		{"test", "-v", "rules"},
+		{"runs", "--json"},
+		{"manifest"},
+		{"kv", "get", "ship.star", "last"},
 	} {
 		cmd := exec.Command(binary(t), args...)
 		cmd.Dir, cmd.Env = dir, append(env, "STARLING_DATA="+data, "STARLING_ADMIN="+freeAddress(t))

@@ -54,7 +54,9 @@ func (l *Loader) choose() bool {
 }
 
 // changes reports whether the script's last attempt would replace what runs.
-func (s *script) changes() bool { return !s.held && s.last.version != nil && s.last.version != s.running }
+func (s *script) changes() bool {
+	return !s.held && s.last.version != nil && s.last.version != s.running
+}
 
 // candidate is the version that is to run.
 func (s *script) candidate(refused bool) *Version {
