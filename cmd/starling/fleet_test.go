@@ -55,7 +55,6 @@ func TestAFleetIsLookedAfterFromAChatAndARepository(t *testing.T) {
 	writeFile(t, conf, "admins: [U1]\nrules_git: {url: "+upstream+", tell: C0OPS}\n")
 
 	c := serve(t, slack, rules, data, "--config", conf).ready()
-	server := []string{"--admin", c.admin}
 	c.message(1, "ping")
 	slack.said(c, "pong one")
 	c.message(2, "<@U0BOT> disable ping")
@@ -80,7 +79,7 @@ func TestAFleetIsLookedAfterFromAChatAndARepository(t *testing.T) {
 	_ = c.cmd.Wait()
 	commit(`on.message("^ping", lambda e: "pong two", name = "ping")`)
 	c = serve(t, slack, rules, data, "--config", conf).ready()
-	server = []string{"--admin", c.admin}
+	server := []string{"--admin", c.admin}
 	if r := rulesOf(t, server...)["team.star:ping"]; r.State != "disabled" || !strings.Contains(r.Why, "by <@U1>") {
 		t.Errorf("after a restart: %+v", r)
 	}
