@@ -274,13 +274,24 @@ func start(t testing.TB, slack *fakeSlack, rules, data string, extra ...string) 
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		// Below the ports that systems give to connections: one of those might
+		// take it before the server does.
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := givenPorts.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
+
+// givenPorts are those that freeAddress has returned.
+var givenPorts sync.Map
 
 // send posts a signed body and returns the status; 0 if no answer came.
 func send(client *http.Client, addr, path, contentType string, body []byte) (int, []byte) {

@@ -201,7 +201,7 @@ func TestExampleHTTPAsksTheAPI(t *testing.T) {
 		{"/status", "nothing", "I know no service called `nothing`."},
 		{"/status", "odd", "something that is no status"},
 		{"/status", "ill", "answered 418"},
-		{"/status", "", "/status <service>"},
+		{"/status", "", "/status &lt;service&gt;"},
 		{"/announce", "shop closed on Monday", "Announced for *shop*: closed on Monday"},
 	} {
 		if got := c.slash(x.command, x.text, fmt.Sprintf("%d.1", i)); !strings.Contains(got, x.want) && !strings.Contains(got, strings.NewReplacer("<", `\u003c`, ">", `\u003e`).Replace(x.want)) {

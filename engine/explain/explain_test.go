@@ -105,7 +105,7 @@ on.webhook("POST /bad", function(e) return e.json.a.b end, {open = true})
 		want string
 	}{
 		{act(t, "command", payload.Act{Command: "/hi", Text: "you"}), `200 application/json; charset=utf-8 {"text":"hi you"} map[]`},
-		{act(t, "command", payload.Act{Command: "/hi"}), "Usage: /hi <name>"},
+		{act(t, "command", payload.Act{Command: "/hi"}), "Usage: /hi &lt;name&gt;"},
 		{act(t, "command", payload.Act{Command: "/other"}), "No rule answers /other."},
 		{act(t, "view", payload.Act{CallbackID: "form"}), `"response_action":"errors"`},
 		{act(t, "options", payload.Act{ActionID: "city"}), `"value":"Oslo"`},

@@ -295,8 +295,9 @@ func route(path string) string {
 	parts := strings.Split(path[1:], "/")
 	for i, p := range parts {
 		switch {
-		case p == "":
-			return "/" + strings.Join(append(parts[:i:i], "{rest:path}"), "/")
+		case p == "": // matched by a rest alone, which does not begin with it
+			from := max(0, i-1)
+			return "/" + strings.Join(append(parts[:from:from], "{rest:path}"), "/")
 		case p == ".", p == "..", strings.ContainsAny(p, "{}?# \t%"):
 			parts[i] = fmt.Sprintf("{part%d}", i+1)
 		}
