@@ -181,3 +181,19 @@ func TestRegistrationsKnowTheirPlaces(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestFilesWithoutStatementsLoad(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\n\n", "-- nothing yet\n", "--[[ nothing\nyet ]]", ";"} {
+		_, man, err := newLanguage(t).Load(t.Context(), bundle(text), runtime.Limits{})
+		if text == ";" { // Lua 5.1 has no empty statements
+			if err == nil || strings.Contains(err.Error(), "panic") {
+				t.Errorf("%q: got %v", text, err)
+			}
+			continue
+		}
+		if err != nil || len(man.Registrations) > 0 {
+			t.Errorf("%q: got %v, %v", text, man, err)
+		}
+	}
+}

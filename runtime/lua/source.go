@@ -101,7 +101,7 @@ func (s *source) text() string {
 		b.WriteString(t.text)
 		line += strings.Count(t.text, "\n")
 	}
-	for len(s.byLine) < line {
+	for len(s.tokens) > 0 && len(s.byLine) < line {
 		s.byLine = append(s.byLine, len(s.tokens)-1)
 	}
 	return b.String()
