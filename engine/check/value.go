@@ -36,7 +36,7 @@ func (c *call) try() *runtime.Error {
 	}
 	e := &runtime.Error{Kind: runtime.RunError, Msg: err.Error(), Pos: c.Pos}
 	if own, ok := errors.AsType[*runtime.Error](err); ok {
-		if own.Kind == runtime.LimitError {
+		if own.Kind == runtime.LimitError || own.Kind == runtime.AbortError { // abort does what it is for
 			return nil
 		}
 		e.Msg, e.Hint = own.Msg, own.Hint

@@ -197,7 +197,7 @@ func Default() *Config {
 		Slack: Slack{
 			MaxSkew: 5 * time.Minute,
 			APIURL:  "https://slack.com/api/",
-			Socket:  Socket{Connections: 2},
+			Socket:  Socket{Connections: 2, PingTimeout: 30 * time.Second},
 		},
 		Queue:    Queue{Replicas: 1, MaxBytes: 4 << 30},
 		RulesGit: RulesGit{Keep: 3},

@@ -284,6 +284,7 @@ func (c *Config) validateLimits(bad func(key, msg, hint string)) {
 		"limits.answer": int64(c.Limits.Answer), "limits.source": int64(c.Limits.Source), "limits.body": int64(c.Limits.Body),
 		"limits.kv_keys": int64(c.Limits.KVKeys), "limits.kv_bytes": int64(c.Limits.KVBytes),
 		"slack.max_skew": int64(c.Slack.MaxSkew), "queue.replicas": int64(c.Queue.Replicas),
+		"slack.socket.connections": int64(c.Slack.Socket.Connections), "slack.socket.ping_timeout": int64(c.Slack.Socket.PingTimeout),
 	} {
 		if n <= 0 {
 			bad(key, "want more than 0", "")
@@ -291,6 +292,14 @@ func (c *Config) validateLimits(bad func(key, msg, hint string)) {
 	}
 	if c.Limits.Memory > 0 && c.Limits.Memory < 128<<20 {
 		bad("limits.memory", fmt.Sprintf("want at least 128MiB (got %s): below that ordinary scripts die", c.Limits.Memory), "")
+	}
+	if n := c.Slack.Socket.Connections; n > 10 {
+		bad("slack.socket.connections", fmt.Sprintf("want at most 10 (got %d): Slack takes no more of an app", n), "")
+	}
+	if p := c.Slack.Socket.Proxy; p != "" {
+		if u, err := url.Parse(p); err != nil || u.Host == "" {
+			bad("slack.socket.proxy", "want the URL of a proxy", "such as http://proxy.internal:3128")
+		}
 	}
 	if c.Limits.Answer > 2900*1e6 {
 		bad("limits.answer", fmt.Sprintf("want at most 2.9s (got %s): Slack waits 3 s", c.Limits.Answer), "")

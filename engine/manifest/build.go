@@ -206,6 +206,9 @@ func (b *builder) filters(r *rules.Rule) {
 			}
 		}
 	}
+	if len(r.Groups) > 0 {
+		b.scope("bot", "groups of "+r.ID, "usergroups:read")
+	}
 }
 
 func (b *builder) other(r *rules.Rule) {

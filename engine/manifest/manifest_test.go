@@ -189,6 +189,7 @@ func TestScopesFollowWhatIsUsed(t *testing.T) {
 		{"a.lua", "on.webhook(\"GET /x\", function(e) return slack_action(\"pins.add\", {channel = \"C1\"}) end, {open = true})", "pins:write", ""},
 		{"a.lua", "on.command(\"/x\", function(e) return dm(e.user, \"hi\") end)", "chat:write commands im:write", ""},
 		{"a.star", "on.command(\"/x\", lambda e: slack_action(\"chat.update\", {\"text\": \"@ann\"}, parse = {\"text\": [\"users\"]}))", "chat:write commands usergroups:read users:read", ""},
+		{"a.star", "on.command(\"/x\", lambda e: None, groups = \"@ops\")", "commands usergroups:read", ""},
 	} {
 		r := build(t, c.file, c.text, manifest.Options{Socket: true})
 		if got := strings.Join(r.Manifest.OAuth.Scopes.Bot, " "); got != c.bot {

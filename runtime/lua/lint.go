@@ -203,7 +203,7 @@ func (a *linter) unusedResult(e ast.Expr) {
 	pure := slices.Contains(pureNames, name) || stringFunctions[name] != nil || mathFunctions[name] != nil && name != "math.random"
 	if !pure && a.lang.host.Library != nil && name != "" {
 		b := a.lang.host.Library.Lookup(name)
-		pure = b != nil && b.Purity == runtime.Pure && b.Result != "None"
+		pure = b != nil && b.Purity == runtime.Pure && b.Result != "None" && b.Result != "never returns"
 	}
 	if pure {
 		a.lint(a.at(e), "the result of "+name+" is not used", "write local x = "+name+"(…)")
