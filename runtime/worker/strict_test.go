@@ -221,15 +221,13 @@ func TestOwnWorkersServeManyScriptsAtOnce(t *testing.T) {
 		c.Lane = fmt.Sprint(i % 3)
 		waits = append(waits, p.Queue(t.Context(), c))
 	}
-	bad := p.Queue(t.Context(), call(ds[0], short, "spin"))
 	for i, wait := range waits {
 		if r, err := wait(); err != nil || r.Return != fmt.Sprint("s", i*7%8) {
 			t.Fatalf("run %d: %+v, %v", i, r, err)
 		}
 	}
-	if r, err := bad(); err != nil || r.Err == nil || r.Err.Limit != runtime.LimitDeadline {
-		t.Errorf("spin: %+v, %v", r, err)
-	}
+	// Behind the others: twenty good passes after it would make up for it.
+	wantError(t, p, ds[0], "spin", runtime.LimitError, runtime.LimitDeadline)
 	wantReturn(t, p, ds[0], "nice", "10 <nil>")
 	wantReturn(t, p, ds[1], "nice", "0 <nil>")
 	if s := p.Stats(); s.Workers > 5 || s.Waiting != 0 {
