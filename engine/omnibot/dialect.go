@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/literal"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -32,7 +33,7 @@ type option struct{ name, code string }
 var starlark = &dialect{
 	name:    "starlark",
 	head:    `load("@starling//omnibot/handlers.star", "acknowledge", "help", "interact", "legacy", "message", "mine", "modern", "slash", "synchronous")`,
-	literal: literal,
+	literal: starLiteral,
 	list:    func(parts []string) string { return "[" + strings.Join(parts, ", ") + "]" },
 	define: func(n int, value string) (statement, name string) {
 		name = fmt.Sprintf("PART_%d", n)
@@ -48,7 +49,7 @@ var starlark = &dialect{
 	},
 	load: func(n int, file string, cb config.Callback) (statement, name string) {
 		name = fmt.Sprintf("callback_%d", n)
-		return fmt.Sprintf("load(%s, %s = %s)", quote(file), name, quote(cb.Function)), name
+		return fmt.Sprintf("load(%s, %s = %s)", literal.Starlark(file), name, literal.Starlark(cb.Function)), name
 	},
 }
 
@@ -75,6 +76,6 @@ var lua = &dialect{
 	load: func(n int, file string, cb config.Callback) (statement, name string) {
 		name = fmt.Sprintf("CALLBACK[%d]", n)
 		return fmt.Sprintf("%s = require(%s)[%s]; if type(%s) ~= \"function\" then fail(%s) end",
-			name, luaQuote(file), luaQuote(cb.Function), name, luaQuote(file+" has no function "+cb.Function)), name
+			name, literal.Lua(file), literal.Lua(cb.Function), name, literal.Lua(file+" has no function "+cb.Function)), name
 	},
 }

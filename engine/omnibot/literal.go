@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/literal"
 	"github.com/starling-rules/starling/runtime"
 )
 
-// literal writes a value in Starlark.
-func literal(v runtime.Value) string {
+// starLiteral writes a value in Starlark.
+func starLiteral(v runtime.Value) string {
 	switch v := v.(type) {
 	case nil:
 		return "None"
@@ -25,19 +26,19 @@ func literal(v runtime.Value) string {
 		}
 		return s
 	case string:
-		return quote(v)
+		return literal.Starlark(v)
 	case config.SecretRef:
-		return "secret(" + quote(string(v)) + ")"
+		return "secret(" + literal.Starlark(string(v)) + ")"
 	case runtime.List:
 		parts := make([]string, len(v))
 		for i, e := range v {
-			parts[i] = literal(e)
+			parts[i] = starLiteral(e)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case *runtime.Dict:
 		parts := make([]string, 0, v.Len())
 		for _, f := range v.Fields {
-			parts = append(parts, quote(f.Key)+": "+literal(f.Value))
+			parts = append(parts, literal.Starlark(f.Key)+": "+starLiteral(f.Value))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
@@ -49,31 +50,6 @@ func boolean(b bool) string {
 		return "True"
 	}
 	return "False"
-}
-
-// quote writes a text in Starlark: on one line, whatever it holds.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 || r == 0x85:
-			b.WriteString(`\u` + strconv.FormatInt(0x10000+int64(r), 16)[1:])
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 func texts(list []string) runtime.List {
@@ -92,9 +68,9 @@ func luaLiteral(v runtime.Value) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case string:
-		return luaQuote(v)
+		return literal.Lua(v)
 	case config.SecretRef:
-		return "secret(" + luaQuote(string(v)) + ")"
+		return "secret(" + literal.Lua(string(v)) + ")"
 	case runtime.List:
 		parts := make([]string, len(v))
 		for i, e := range v {
@@ -104,30 +80,11 @@ func luaLiteral(v runtime.Value) string {
 	case *runtime.Dict:
 		parts := make([]string, 0, v.Len())
 		for _, f := range v.Fields {
-			parts = append(parts, "["+luaQuote(f.Key)+"] = "+luaLiteral(f.Value))
+			parts = append(parts, "["+literal.Lua(f.Key)+"] = "+luaLiteral(f.Value))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
-	return literal(v) // numbers
-}
-
-// luaQuote writes a text in Lua: on one line, byte by byte where it must be.
-func luaQuote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ' || c >= 0x7f:
-			b.WriteString(`\` + strconv.Itoa(1000 + int(c))[1:])
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return starLiteral(v) // numbers
 }
 
 // nullInList reports whether a list somewhere in a value holds null.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/starling-rules/starling/engine/config"
+	"github.com/starling-rules/starling/engine/literal"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -356,7 +357,7 @@ func (g *group) answer() *runtime.Dict {
 func (w *writer) slash(g *group) {
 	first := g.handlers[0]
 	s := w.halves[0]
-	s.rule(first, "command", quote(g.key), g.key+" answer", g.bots, []string{"acknowledge", s.part(first.Pos, s.literal(g.answer()))})
+	s.rule(first, "command", literal.Starlark(g.key), g.key+" answer", g.bots, []string{"acknowledge", s.part(first.Pos, s.literal(g.answer()))})
 	if list := g.callbacks(); len(list) > 0 {
 		for _, c := range w.callbacks(list) {
 			c.rule(first, "command", c.literal(g.key), g.key, g.bots, []string{"slash", c.list}, option{"answers", c.literal(false)})
