@@ -192,6 +192,7 @@ func refuseRequest(ctx *fasthttp.RequestCtx, err error) {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		discard(ctx.Conn())
 		say(ctx, fasthttp.StatusRequestEntityTooLarge, "body too large")
 	case errors.As(err, &header):
 		say(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "header too large")
@@ -201,6 +202,23 @@ func refuseRequest(ctx *fasthttp.RequestCtx, err error) {
 		say(ctx, fasthttp.StatusBadRequest, "bad request")
 	}
 	ctx.SetConnectionClose()
+}
+
+// discard reads the rest of a body that is too large, for a moment: who is still
+// writing when the connection is closed gets a reset in the place of the answer.
+func discard(c net.Conn) {
+	const atMost, pause, inAll = 8 << 20, 50 * time.Millisecond, time.Second
+	buf := make([]byte, 32<<10)
+	for read, end := 0, time.Now().Add(inAll); read < atMost && time.Now().Before(end); {
+		if c.SetReadDeadline(time.Now().Add(pause)) != nil {
+			return
+		}
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		read += n
+	}
 }
 
 // guard refuses requests that two parsers could read differently, and keeps a
