@@ -21,6 +21,18 @@ type Meta struct {
 	BotUser     string // its user id, used if the payload does not tell
 }
 
+// Word keeps a word of a sender's for logs and events: short, and printable.
+func Word(s string) string {
+	const longest = 64
+	s = s[:min(len(s), longest)]
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return "unprintable"
+		}
+	}
+	return s
+}
+
 // Control is what a payload asks of the transport itself.
 type Control struct {
 	// Verify is set for url_verification: answer with Challenge. There is no event.

@@ -56,7 +56,7 @@ func (s *Server) take(ctx *fasthttp.RequestCtx, admit func(*event.Event) *AdminR
 	m := event.Meta{Received: now, Via: "http", Bot: app}
 	if num := h.Peek(headerRetryNum); len(num) > 0 {
 		m.Retry = retryNum(num)
-		m.RetryReason = retryReason(h.Peek(headerRetryReason))
+		m.RetryReason = event.Word(string(h.Peek(headerRetryReason)))
 	}
 	parse := event.Parse
 	if form {
@@ -123,18 +123,6 @@ func retryNum(b []byte) int {
 		return n
 	}
 	return 1
-}
-
-// retryReason keeps a short, printable text.
-func retryReason(b []byte) string {
-	const longest = 64
-	b = b[:min(len(b), longest)]
-	for _, c := range b {
-		if c < 0x20 || c > 0x7e {
-			return "unprintable"
-		}
-	}
-	return string(b)
 }
 
 // refuse answers what is Slack's but can never be used: do not send it again.

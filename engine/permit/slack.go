@@ -80,15 +80,18 @@ func members(body runtime.JSON) ([]string, error) {
 	return out, nil
 }
 
+// fields reads an object of Slack's, if it could be looked up.
+func fields(obj runtime.JSON, err error) (*runtime.View, error) {
+	if err != nil {
+		return nil, err
+	}
+	return runtime.ParseView(obj)
+}
+
 // Email implements Directory.
 func (s *Slack) Email(ctx context.Context, a Asker, wait bool) (string, error) {
 	f := s.get(a.Team+"/"+a.Enterprise+"/user/"+a.User, wait, func() (f fact) {
-		obj, err := s.Client.User(ctx, a.User, behalf(a))
-		if err != nil {
-			f.err = err
-			return f
-		}
-		v, err := runtime.ParseView(obj)
+		v, err := fields(s.Client.User(ctx, a.User, behalf(a)))
 		if err != nil {
 			f.err = err
 			return f
@@ -106,12 +109,7 @@ func (s *Slack) Email(ctx context.Context, a Asker, wait bool) (string, error) {
 // Channel implements Directory.
 func (s *Slack) Channel(ctx context.Context, a Asker, wait bool) (string, error) {
 	f := s.get(a.Team+"/"+a.Enterprise+"/channel/"+a.Channel, wait, func() (f fact) {
-		obj, err := s.Client.Channel(ctx, a.Channel, behalf(a))
-		if err != nil {
-			f.err = err
-			return f
-		}
-		v, err := runtime.ParseView(obj)
+		v, err := fields(s.Client.Channel(ctx, a.Channel, behalf(a)))
 		if err != nil {
 			f.err = err
 			return f

@@ -66,15 +66,8 @@ func (r *Rule) check(s *subject, h *hit) reason {
 	if why := r.checkKind(s); why != matched {
 		return why
 	}
-	switch {
-	case !r.filter.team(s):
-		return otherTeam
-	case !r.filter.bot(s):
-		return otherBot
-	case !r.filter.channel(s):
-		return otherChannel
-	case !r.filter.user(s):
-		return otherUser
+	if why := r.filter.check(s); why != matched {
+		return why
 	}
 	*h = hit{rule: r, witness: r.Kind == event.Message && s.e.Kind == event.Mention && r.Match == ""}
 	return r.checkPattern(s, h)

@@ -61,6 +61,22 @@ func newFilter(r *Rule, names Names) filter {
 	return f
 }
 
+// check says whether an event is in the place, and of the people, that a rule
+// is for; and if not, what is wrong.
+func (f *filter) check(s *subject) reason {
+	switch {
+	case !f.team(s):
+		return otherTeam
+	case !f.bot(s):
+		return otherBot
+	case !f.channel(s):
+		return otherChannel
+	case !f.user(s):
+		return otherUser
+	}
+	return matched
+}
+
 // channel reports whether the filter admits the channel of the event.
 func (f *filter) channel(s *subject) bool {
 	if len(f.channelIDs)+len(f.channelNames)+len(f.channelGlobs) == 0 {

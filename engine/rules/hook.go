@@ -36,19 +36,10 @@ func (s *Set) Guards(e *event.Event, dst []*Rule) []*Rule {
 
 // guards says whether a guard is to be asked about an event.
 func (r *Rule) guards(s *subject) reason {
-	switch {
-	case len(r.Kinds) > 0 && !slices.Contains(r.Kinds, s.e.Kind):
+	if len(r.Kinds) > 0 && !slices.Contains(r.Kinds, s.e.Kind) {
 		return otherKind
-	case !r.filter.team(s):
-		return otherTeam
-	case !r.filter.bot(s):
-		return otherBot
-	case !r.filter.channel(s):
-		return otherChannel
-	case !r.filter.user(s):
-		return otherUser
 	}
-	return matched
+	return r.filter.check(s)
 }
 
 // HasGuards reports whether there is any guard, or a file that may hold one

@@ -18,12 +18,17 @@ var ErrResponseURL = errors.New("response_url is not on a host of Slack")
 // ResponseURL reports whether a response_url may be used: on Slack's hosts
 // over HTTPS, or on the host of the configured API (a local Slack).
 func (c *Client) ResponseURL(raw string) bool {
+	return c.slacks(raw, func(host string) bool { return host == "hooks.slack.com" || host == "hooks.slack-gov.com" })
+}
+
+// slacks reports whether a URL is over HTTPS on a host that own takes for
+// Slack's, or on the host of the configured API.
+func (c *Client) slacks(raw string, own func(host string) bool) bool {
 	u, err := url.Parse(raw)
 	if err != nil || u.User != nil || u.Opaque != "" {
 		return false
 	}
-	switch u.Host {
-	case "hooks.slack.com", "hooks.slack-gov.com":
+	if own(u.Host) {
 		return u.Scheme == "https"
 	}
 	return u.Host == c.base.Host && u.Scheme == c.base.Scheme

@@ -3,7 +3,7 @@ package slackapi
 import (
 	"context"
 	"errors"
-	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -13,18 +13,11 @@ var ErrUploadURL = errors.New("upload_url is not on a host of Slack")
 // UploadURL reports whether a file may be sent there: to Slack's hosts over
 // HTTPS, or to the host of the configured API (a local Slack).
 func (c *Client) UploadURL(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.User != nil || u.Opaque != "" {
-		return false
-	}
-	if host := u.Host; u.Scheme == "https" {
-		for _, slack := range []string{"slack.com", "slack-gov.com"} {
-			if host == slack || strings.HasSuffix(host, "."+slack) {
-				return true
-			}
-		}
-	}
-	return u.Host == c.base.Host && u.Scheme == c.base.Scheme
+	return c.slacks(raw, func(host string) bool {
+		return slices.ContainsFunc([]string{"slack.com", "slack-gov.com"}, func(slack string) bool {
+			return host == slack || strings.HasSuffix(host, "."+slack)
+		})
+	})
 }
 
 // SendFile sends the content of a file to where files.getUploadURLExternal said.

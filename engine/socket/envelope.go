@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ func (l *link) envelope(req *socketmode.Request, frame []byte) {
 // has to be acked, and a rule may want to see it.
 func (l *link) parse(req *socketmode.Request, frame []byte) *event.Event {
 	c := l.c
-	m := event.Meta{Received: c.o.Now(), Via: "socket", Bot: c.o.Bot, Retry: max(0, req.RetryAttempt), RetryReason: printable(req.RetryReason)}
+	m := event.Meta{Received: c.o.Now(), Via: "socket", Bot: c.o.Bot, Retry: max(0, req.RetryAttempt), RetryReason: event.Word(req.RetryReason)}
 	var e *event.Event
 	var err error
 	switch req.Type {
@@ -61,23 +60,13 @@ func (l *link) parse(req *socketmode.Request, frame []byte) *event.Event {
 	case socketmode.RequestTypeSlashCommands:
 		e, err = event.ParseCommand(req.Payload, m)
 	default:
-		err = fmt.Errorf("type %q", printable(req.Type))
+		err = fmt.Errorf("type %q", event.Word(req.Type))
 	}
 	if err != nil {
 		l.bad(frame, err)
 		e = event.Malformed(frame, m)
 	}
 	return e
-}
-
-// printable keeps a short text without control characters.
-func printable(s string) string {
-	const longest = 64
-	s = s[:min(len(s), longest)]
-	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-		return "unprintable"
-	}
-	return s
 }
 
 // stored acks what the store has taken, or has had before.
