@@ -175,38 +175,54 @@ func (p *Pool) onStall() {
 	send(batches)
 }
 
-// watchLong sees to it that w, which begins a pass, gets long slices once the
-// pass is long, and the usual ones if the last was. p.mu is held.
+// watchLong sees to it that w, which begins a pass, stands back once the pass is
+// long, and no more if the last was. p.mu is held.
 func (p *Pool) watchLong(w *worker) {
 	if w.long {
-		w.long = false
+		w.long, w.aside = false, time.Time{}
 		setSlice(w.cmd.Process.Pid, usualSlice)
 	}
 	if !p.longSet && !p.closed {
 		p.longSet = true
-		p.long.Reset(stallAfter)
+		p.long.Reset(longAfter)
 	}
 }
 
-// onLong gives long slices to workers whose pass is long.
+// onLong has workers whose pass is long stand back: they get what nobody else
+// wants, and long slices, without being set aside, where that may not be asked
+// for or leaves them next to nothing.
 func (p *Pool) onLong() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.longSet = false
-	since, busyOnes := time.Now().Add(-stallAfter), false
+	now, busyOnes := time.Now(), false
 	for w := range p.all {
-		if w.state != busy || len(w.flights) == 0 || w.long {
+		if w.state != busy || len(w.flights) == 0 || w.long && w.aside.IsZero() {
 			continue
 		}
 		busyOnes = true
-		if _, began := w.current(); began.Before(since) {
+		pid := w.cmd.Process.Pid
+		switch _, began := w.current(); {
+		case w.long && now.Sub(w.aside) > asideAtMost:
+			if used, ok := processorTime(pid); ok && used-w.asideUsed < now.Sub(w.aside)/asideShare {
+				w.aside = time.Time{}
+				setSlice(pid, longSlice)
+				continue
+			} else {
+				w.aside, w.asideUsed = now, used
+			}
+		case w.long || !began.Before(now.Add(-longAfter)):
+		case setIdle(pid):
+			w.long, w.aside = true, now
+			w.asideUsed, _ = processorTime(pid)
+		default:
 			w.long = true
-			setSlice(w.cmd.Process.Pid, longSlice)
+			setSlice(pid, longSlice)
 		}
 	}
 	if busyOnes && !p.closed {
 		p.longSet = true
-		p.long.Reset(stallAfter / 2)
+		p.long.Reset(longAfter / 2)
 	}
 }
 

@@ -111,11 +111,18 @@ const (
 	// get a tenth of a processor.
 	slowNice = 10
 	// usualSlice and longSlice are for how long workers want the processor at a
-	// time, the latter once a pass is longer than stallAfter: more than the few
+	// time, the latter once a pass is longer than longAfter: more than the few
 	// milliseconds of the server and everybody else, who come first then and
 	// are not held up by a worker that computes. The share of the worker is the same.
 	usualSlice = 5 * time.Millisecond
 	longSlice  = 50 * time.Millisecond
+	// longAfter is when a worker stands back: some passes of a usual rule.
+	longAfter = 5 * time.Millisecond
+	// A worker that stands back and is left less than that share of a processor
+	// for so long is one among the others again: other programs must not have
+	// a script miss its deadline.
+	asideAtMost = 40 * time.Millisecond
+	asideShare  = 4
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is

@@ -53,8 +53,10 @@ type worker struct {
 	answers   uint64   // the number of the last request that was answered
 	cancelled uint64   // requests up to here were taken back, but for those in flights
 	headSince time.Time
-	headEnds  time.Time // when the current flight's time is up
-	long      bool      // it computes in long slices
+	headEnds  time.Time     // when the current flight's time is up
+	long      bool          // its pass is long
+	aside     time.Time     // since when it has what nobody else wants; zero: it has not
+	asideUsed time.Duration // the processor time it had used by then
 	patience  patience
 	timer     *time.Timer
 	ticking   bool      // the timer runs

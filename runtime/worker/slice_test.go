@@ -14,34 +14,63 @@ import (
 	"github.com/starling-rules/starling/runtime/worker"
 )
 
-// A worker that computes for long asks for the processor in long slices, so that
-// the server and short passes need not wait for it; with its next pass it is
-// like the others again.
-func TestLongPassesTakeLongSlices(t *testing.T) {
+// A worker that computes for long stands back, so that the server and short
+// passes need not wait for it; with its next pass it is like the others again.
+func TestLongPassesStandBack(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: time.Minute}})
 	d := load(t, p, "x")
 	pid := int(run(t, p, d, "pid").Return.(int64))
-	slice := func() time.Duration {
+	scheduled := func() *unix.SchedAttr {
 		attr, err := unix.SchedGetAttr(pid, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return time.Duration(attr.Runtime)
+		return attr
 	}
-	usual := slice()
-	if usual == 0 {
+	usual := scheduled()
+	if usual.Runtime == 0 {
 		t.Skip("this kernel has one length of slice for everybody")
 	}
-	if own, err := unix.SchedGetAttr(0, 0); err != nil || usual <= time.Duration(own.Runtime) {
-		t.Errorf("a worker's slices are %v, the server's %v: %v", usual, time.Duration(own.Runtime), err)
+	if own, err := unix.SchedGetAttr(0, 0); err != nil || usual.Policy != unix.SCHED_NORMAL || usual.Runtime <= own.Runtime {
+		t.Errorf("a worker has policy %d and slices of %v, the server %v: %v", usual.Policy, time.Duration(usual.Runtime), time.Duration(own.Runtime), err)
+	}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	wg.Go(func() {
+		_, _ = p.Run(ctx, &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte("spin"), RunID: "r2"})
+	})
+	eventually(t, "the worker to stand back", func() bool {
+		now := scheduled()
+		return now.Policy == unix.SCHED_IDLE || now.Runtime > usual.Runtime
+	})
+	cancel()
+	wg.Wait()
+}
+
+// A pass that is left no processor, here because it sleeps, stands back only for
+// a while: others that want the processor must not have it miss its deadline.
+func TestWhoIsLeftNothingStandsBackNoMore(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: time.Minute}})
+	d := load(t, p, "x")
+	pid := int(run(t, p, d, "pid").Return.(int64))
+	usual, err := unix.SchedGetAttr(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if usual.Runtime == 0 {
+		t.Skip("this kernel has one length of slice for everybody")
 	}
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	wg.Go(func() {
 		_, _ = p.Run(ctx, &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte("sleep 20s"), RunID: "r2"})
 	})
-	eventually(t, "long slices", func() bool { return slice() > usual })
+	eventually(t, "long slices", func() bool {
+		now, err := unix.SchedGetAttr(pid, 0)
+		return err == nil && now.Policy == unix.SCHED_NORMAL && now.Runtime > usual.Runtime
+	})
 	cancel()
 	wg.Wait()
 }
@@ -57,7 +86,7 @@ func TestUsualSlicesAfterALongPass(t *testing.T) {
 	}
 	wantReturn(t, p, d, "sleep 100ms", "slept")
 	wantReturn(t, p, d, "pid", int64(pid))
-	if after, err := unix.SchedGetAttr(pid, 0); err != nil || after.Runtime != before.Runtime {
+	if after, err := unix.SchedGetAttr(pid, 0); err != nil || after.Policy != before.Policy || after.Runtime != before.Runtime {
 		t.Errorf("slices were %d ns and are %d ns: %v", before.Runtime, after.Runtime, err)
 	}
 }
