@@ -36,6 +36,10 @@ type LoaderOptions struct {
 	// Made, if not nil, is told after each load whether the newest versions of
 	// all virtual scripts run. It must not call the loader.
 	Made func(good bool)
+	// Overlay, if not nil, gives texts that stand in the place of files at every
+	// load, by path; one that is nil means that there is no such file. A test of
+	// scripts edits them so.
+	Overlay func() map[string][]byte
 	// Library holds the scripts that are loaded as @starling//path. May be nil.
 	Library fs.FS
 	// Config is what `config` is in a script, by the script's path, with or
@@ -196,6 +200,7 @@ func (l *Loader) load(ctx context.Context, force bool, changing map[string]bool)
 	} else {
 		t = sc.scan()
 	}
+	l.overlay(t)
 	if l.opts.Only != nil {
 		t.scripts = slices.DeleteFunc(t.scripts, func(p string) bool { return !l.opts.Only(p) })
 	}
