@@ -191,7 +191,7 @@ func (s *Server) closeEnvelopes(user, view string, all bool) ([]*envelope, error
 	}
 	var envs []*envelope
 	for _, gone := range slices.Backward(before[len(w.modals[u.ID]):]) {
-		if isTrue(gone.Body["notify_on_close"]) && s.opt.InteractiveURL != "" {
+		if isTrue(gone.Body["notify_on_close"]) && s.connected(s.opt.InteractiveURL) {
 			p, trigger := s.interaction("view_closed", u)
 			delete(p, "trigger_id")
 			p["view"], p["is_cleared"] = gone.wire(w), all

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -94,7 +95,7 @@ func (s *Server) exchange(ctx context.Context, e *envelope, attempt int, reason 
 	if err != nil {
 		return answer{reason: "connection_failed"}
 	}
-	ts := strconv.FormatInt(s.now().Unix(), 10)
+	ts := strconv.FormatInt(s.opt.Now().Unix(), 10) // not the workspace's time: apps refuse what is five minutes off
 	req.Header.Set("Content-Type", e.contentType)
 	req.Header.Set("User-Agent", "Slackbot 1.0 (+https://api.slack.com/robots)")
 	req.Header.Set("X-Slack-Request-Timestamp", ts)
@@ -125,11 +126,15 @@ func (s *Server) exchange(ctx context.Context, e *envelope, attempt int, reason 
 // failure is Slack's name for what kept an answer away.
 func failure(err error) string {
 	var timeout interface{ Timeout() bool }
+	var cert *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, errRedirects):
 		return "too_many_redirects"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "http_timeout"
+	case errors.As(err, &cert), errors.As(err, &record):
+		return "ssl_error"
 	}
 	return "connection_failed"
 }

@@ -39,9 +39,10 @@ type Options struct {
 	URL string
 	// Seed is the workspace; DefaultSeed if it has no users.
 	Seed Seed
-	// Now is the clock, Rand the source of ids, Sleep waits (for retries and
-	// slow answers: a test compresses time here). time.Now, crypto/rand.Reader
-	// and a timer if nil.
+	// Now is the machine's clock, on which the workspace's runs (see Clock), and
+	// Rand the source of ids: time.Now and crypto/rand.Reader if nil. Sleep waits
+	// for retries and slow answers, so that a test compresses time here; if nil,
+	// retries go by the workspace's clock and slow answers by the machine's.
 	Now   func() time.Time
 	Rand  io.Reader
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -51,6 +52,7 @@ type Options struct {
 type Server struct {
 	opt     Options
 	world   *World
+	clock   *movable
 	client  *http.Client
 	out     *outbox
 	sockets *socketMode
@@ -104,14 +106,16 @@ func New(opt Options) (*Server, error) {
 	if opt.Rand == nil {
 		opt.Rand = rand.Reader
 	}
+	clock := newMovable(opt.Now)
+	retrySleep := opt.Sleep
 	if opt.Sleep == nil {
-		opt.Sleep = sleep
+		opt.Sleep, retrySleep = sleep, clock.sleep
 	}
-	w, err := newWorld(opt.Seed, opt.Now, opt.Rand)
+	w, err := newWorld(opt.Seed, clock.now, opt.Rand)
 	if err != nil {
 		return nil, fmt.Errorf("make local workspace: %w", err)
 	}
-	s := &Server{opt: opt, world: w, out: newOutbox(), catalog: Catalog{}}
+	s := &Server{opt: opt, world: w, clock: clock, out: newOutbox(), catalog: Catalog{}}
 	s.sockets = newSocketMode(s)
 	s.client = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}, // no proxy: local only
@@ -122,7 +126,7 @@ func New(opt Options) (*Server, error) {
 			return nil
 		},
 	}
-	s.out.send, s.out.sleep = s.send, opt.Sleep
+	s.out.send, s.out.sleep = s.send, retrySleep
 	w.event = s.enqueueEvent
 	s.SetURL(opt.URL)
 	return s, nil
@@ -173,7 +177,8 @@ func (s *Server) SetCatalog(c Catalog) {
 	s.world.log.add("catalog", c)
 }
 
-func (s *Server) now() time.Time { return s.opt.Now() }
+// now is the workspace's time.
+func (s *Server) now() time.Time { return s.clock.now() }
 
 // Handler serves the page, the Web API and the response URLs. It answers
 // requests to loopback hosts only.

@@ -24,8 +24,15 @@ func (s *Server) routeSim(mux *http.ServeMux) {
 		s.SetFaults(in)
 		return nil, nil
 	})
+	mux.HandleFunc("GET /sim/clock", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Clock()) })
+	act(mux, "clock", func(_ *http.Request, in clockMove) (Block, error) { return s.moveClock(in) })
 	act(mux, "disconnect", func(_ *http.Request, in actOn) (Block, error) {
-		return Block{"connections": s.DisconnectSockets(or(in.Reason, "refresh_requested"))}, nil
+		reason := or(in.Reason, "refresh_requested")
+		if in.Oldest {
+			s.DisconnectSocket(reason)
+			return Block{"connections": s.SocketConnections()}, nil
+		}
+		return Block{"connections": s.DisconnectSockets(reason)}, nil
 	})
 	act(mux, "message", func(r *http.Request, in Say) (Block, error) {
 		m, err := s.Say(r.Context(), in)
@@ -72,6 +79,7 @@ type actOn struct {
 	With     string `json:"with"` // user ids, comma-separated
 	Leave    bool   `json:"leave"`
 	Reason   string `json:"reason"` // of a disconnect
+	Oldest   bool   `json:"oldest"` // only that connection
 }
 
 // act adds POST /sim/<name>.

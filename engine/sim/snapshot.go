@@ -20,6 +20,7 @@ type Snapshot struct {
 	Rules      RuleSheet            `json:"rules"`
 	Helps      bool                 `json:"helps"` // rules and tests can be written for events
 	Faults     Faults               `json:"faults"`
+	Clock      Clock                `json:"clock"`
 	Deliveries []Delivery           `json:"deliveries"`
 	Calls      []Call               `json:"calls"`
 	Events     []EventTrace         `json:"events"`
@@ -31,8 +32,8 @@ func (s *Server) Snapshot() Snapshot {
 	// The sequence number is read first: a change that is also in what
 	// follows is applied twice by a reader, which does no harm.
 	out := Snapshot{
-		Seq: s.world.log.last(), Team: s.world.team, App: s.world.app, Connected: s.opt.EventsURL != "",
-		Faults: s.Faults(), Deliveries: s.Deliveries(), Calls: s.Calls(), Groups: s.world.groups, Emoji: s.world.emoji,
+		Seq: s.world.log.last(), Team: s.world.team, App: s.world.app, Connected: s.opt.EventsURL != "" || s.SocketConnections() > 0,
+		Faults: s.Faults(), Clock: s.Clock(), Deliveries: s.Deliveries(), Calls: s.Calls(), Groups: s.world.groups, Emoji: s.world.emoji,
 		Messages: map[string][]Message{}, Modals: map[string][]*View{}, Homes: map[string]*View{},
 	}
 	s.catalogMu.Lock()

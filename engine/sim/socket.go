@@ -145,14 +145,16 @@ func (m *socketMode) serveLink(w http.ResponseWriter, r *http.Request) {
 	}
 	m.turn++
 	c.n = m.turn
+	c.writing.Lock() // until hello is written: no envelope comes before it
 	m.conns = append(m.conns, c)
 	count := len(m.conns)
 	m.mu.Unlock()
 	defer m.remove(c)
-	c.send(Block{
+	c.write(Block{
 		"type": "hello", "num_connections": count, "connection_info": Block{"app_id": m.s.world.app.ID},
 		"debug_info": Block{"host": fmt.Sprintf("applink-local-%d", c.n), "build_number": 1, "approximate_connection_time": socketLife},
 	})
+	c.writing.Unlock()
 	m.announce()
 	go c.ping()
 	c.read()
@@ -225,7 +227,7 @@ func (m *socketMode) exchange(ctx context.Context, e *envelope, attempt int, rea
 			case <-changed:
 				continue
 			case <-ctx.Done():
-				return answer{reason: "connection_failed"}
+				return answer{reason: "http_timeout"} // no connection came up
 			}
 		}
 		acked := c.expect(id)
@@ -255,6 +257,9 @@ func (e *envelope) frame(id string, attempt int, reason string) Block {
 	}
 	f := Block{"envelope_id": id, "type": kind, "payload": e.socketPayload(), "accepts_response_payload": e.answered()}
 	if kind == "events_api" {
+		if reason != "" {
+			reason = "timeout" // Socket Mode knows no other
+		}
 		f["retry_attempt"], f["retry_reason"] = attempt, reason
 	}
 	return f
@@ -313,12 +318,17 @@ func (c *socketConn) forget(id string) {
 }
 
 func (c *socketConn) send(frame Block) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.write(frame)
+}
+
+// write sends a frame; c.writing is held.
+func (c *socketConn) write(frame Block) {
 	raw, err := json.Marshal(frame)
 	if err != nil {
 		panic("sim: encode frame: " + err.Error())
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
 	_ = c.ws.SetWriteDeadline(time.Now().Add(ackWithin))
 	_ = c.ws.WriteMessage(websocket.TextMessage, raw) // a broken connection shows when it is read
 }
