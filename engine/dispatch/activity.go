@@ -239,7 +239,7 @@ func (a *activity) end(r *run, end ended) {
 	}
 	a.left += len(told) - 1
 	last, abandoned := a.left == 0, a.abandoned
-	entries = append(entries, endEntry(r.index, end))
+	entries = append(append(entries, r.notes.entry(r.index)...), endEntry(r.index, end))
 	switch {
 	case !last || abandoned: // before the last one can settle the event
 		a.open()

@@ -47,7 +47,7 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 		// Nothing but reads can have happened: it starts afresh, in its place.
 		// The attempt need not be on disk first: it counts events that end the
 		// server before their first record.
-		del.AppendLater(queue.Entry{Type: entryAttempt})
+		del.AppendLater(attemptEntry(d.Now()))
 		counted = true
 	}
 	set := d.Rules.Current()
@@ -200,7 +200,7 @@ func (d *Dispatcher) resume(del queue.Delivery, e *event.Event, rec *record) {
 		}
 	}
 	act.opened, act.onDisk, act.resumed, act.counted = true, true, true, true
-	if err := act.durable(d.runCtx, queue.Entry{Type: entryAttempt}); err != nil {
+	if err := act.durable(d.runCtx, attemptEntry(d.Now())); err != nil {
 		act.release() // stopped, or another process has it
 		return
 	}

@@ -18,6 +18,7 @@ const (
 	entryEnd     byte = 4 // a run has an outcome
 	entryAttempt byte = 5 // the event was taken up again after a crash
 	entryRelease byte = 6 // it was put back in good order: that attempt does not count
+	entryNotes   byte = 7 // passes and log lines of a run, with its end or where it parks (notes.go)
 )
 
 // openRun is what the first record of an event says of one run: everything
@@ -84,6 +85,10 @@ type record struct {
 	// Attempts is how often it was taken up again, and not released, since it
 	// last got any further.
 	Attempts int
+	// Notes are what time lines tell beside, by index of the run; Resumed is
+	// when it was taken up again, as far as that is known.
+	Notes   map[int]*notes
+	Resumed []time.Time
 }
 
 func appendOpen(runs []openRun) queue.Entry {
@@ -207,7 +212,7 @@ func endEntry(run int, end ended) queue.Entry {
 // given what this process or an earlier version of it wrote; a fault means
 // damage and is reported. An entry that is there twice counts once.
 func decodeRecord(entries []queue.Entry) (*record, error) {
-	rec := &record{Steps: map[int][]step{}, Last: map[int]*step{}, Ends: map[int]ended{}}
+	rec := &record{Steps: map[int][]step{}, Last: map[int]*step{}, Ends: map[int]ended{}, Notes: map[int]*notes{}}
 	for _, en := range entries {
 		if err := rec.apply(en); err != nil {
 			return rec, err
@@ -235,6 +240,9 @@ func (rec *record) apply(en queue.Entry) error {
 		return err
 	case entryAttempt:
 		rec.Attempts++
+		if at := attemptTime(en.Body); !at.IsZero() {
+			rec.Resumed = append(rec.Resumed, at)
+		}
 		return nil
 	case entryRelease:
 		rec.Attempts = max(0, rec.Attempts-1)
@@ -274,6 +282,8 @@ func (rec *record) apply(en queue.Entry) error {
 			end.Error = dictError(v)
 		}
 		rec.Ends[run] = end
+	case entryNotes:
+		rec.Notes[run] = decodeNotes(d)
 	default:
 		d.Fail("unknown journal entry %d", en.Type)
 	}

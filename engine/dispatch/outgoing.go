@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -112,8 +113,10 @@ func (r *run) refusedMessage(e runtime.Effect, hook, why string, fail *runtime.E
 		level, at = r.d.Logger.Error, fail.Pos.String()
 	}
 	level("message is refused", "event_id", r.e.ID, "rule", r.Rule, "run", r.ID, "effect", e.Kind, "by", hook, "at", at, "why", why)
+	line := e.Kind + " is refused by " + hook + ": " + why
+	r.notes.log(r.passes, runtime.LogLine{Level: slog.LevelWarn, Text: line, Pos: e.Pos})
 	if r.d.Inspector != nil {
-		r.trace.Logs = append(r.trace.Logs, "WARN "+e.Kind+" is refused by "+hook+": "+why)
+		r.trace.Logs = append(r.trace.Logs, "WARN "+line)
 	}
 	return &refusedBy{"on.outgoing of " + hook + ": " + why}
 }

@@ -52,6 +52,7 @@ type run struct {
 	passes   int
 	steps    uint64
 	trace    RunTrace
+	notes    notes
 	// notice is set while the server speaks for itself, answering while the
 	// hooks are asked about an answer, of which said is the result.
 	notice, answering bool
@@ -312,11 +313,13 @@ func (r *run) gone(err error) *runtime.Error {
 // just now is asked again: nothing else may be wrong with the run.
 func (r *run) pass(ctx context.Context) (*runtime.Reply, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		began := r.d.Now()
 		reply, err := r.tryPass(ctx)
 		switch {
 		case err == nil:
 			r.passes++
 			r.steps += reply.Steps
+			r.notes.pass(r.passes, began, len(r.call.Results), reply)
 			r.call.SkipLogs += len(reply.Logs)
 			for _, l := range reply.Logs {
 				r.log(l)
@@ -345,6 +348,7 @@ func (r *run) tryPass(ctx context.Context) (*runtime.Reply, error) {
 }
 
 func (r *run) log(l runtime.LogLine) {
+	r.notes.log(r.passes, l)
 	if r.d.Inspector != nil {
 		r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+logText(l))
 	}
