@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -43,6 +44,23 @@ type Run struct {
 	Admin bool
 	// Hosts are those that the rule may reach by HTTP; empty: no restriction.
 	Hosts []string
+	// Trigger is the newest answer of somebody that the run has: of the event it
+	// began with, or of the newest wait that an event has answered.
+	Trigger func() Trigger
+	// Later begins another run of the same version at a time: fn, with data. It
+	// returns its id, which derives from this run and the step of e. Cancel ends
+	// a run that waits, of the same script, and reports whether there was one.
+	// Nil where nothing can wait (hooks, dry runs).
+	Later  func(ctx context.Context, e runtime.Effect, at time.Time, fn runtime.Func, data runtime.Value) (id string, err error)
+	Cancel func(ctx context.Context, id string) (bool, error)
+}
+
+// Trigger is what an interaction lets an app do for a short while.
+type Trigger struct {
+	ID          string // trigger_id, good for three seconds, or empty
+	ResponseURL string // good for 30 minutes, or empty
+	User        string
+	At          time.Time // when it arrived
 }
 
 // Key is the idempotency key of an effect: run and step.
@@ -75,6 +93,24 @@ type Handler struct {
 	// Find looks for the trace of an earlier attempt: found with its result;
 	// or not found (known is true: it surely did not happen); or not known.
 	Find func(ctx context.Context, r *Run, e runtime.Effect) (v runtime.Value, found, known bool)
+
+	// Wait says, after Do returned v, what the run waits for; nil: v is the
+	// result at once. Kinds that never wait have none. Step, Kind and Since of
+	// the wait are filled in. It must not perform anything.
+	Wait func(ctx context.Context, r *Run, e runtime.Effect, v runtime.Value) (*wait.Wait, error)
+	// Hear says what an event, which shares a key with a wait or names it, is
+	// to it. It is asked about every such event, also twice, and must be quick:
+	// no network. Nil: no event answers a wait of this kind.
+	Hear func(ctx context.Context, r *Run, w *wait.Wait, ev *event.Event) wait.Heard
+	// Resume makes the result of the effect from the answer. What it performs
+	// must be idempotent: it is called again after a crash. Nil: the result is
+	// the answer's value. With wait.ByCancel the result is not looked at, and e
+	// may be of a version that is gone.
+	Resume func(ctx context.Context, r *Run, e runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error)
+	// Lost tells whoever sent an event that names a wait which is over that
+	// somebody else, or the time, was first: a is the answer it had, nil if it is
+	// not known. Nil: they are told so in general.
+	Lost func(ctx context.Context, r *Run, w *wait.Wait, a *wait.Answer, ev *event.Event)
 }
 
 // Live holds the handlers by effect kind.

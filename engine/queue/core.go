@@ -67,7 +67,7 @@ type core struct {
 	trouble func(error)
 }
 
-type tables struct{ state, source, dead, timer table }
+type tables struct{ state, source, dead, timer, wait table }
 
 func newCore(s settings, lanes, journals []log, t tables) *core {
 	c := &core{

@@ -67,7 +67,7 @@ func newHarness(t *testing.T, shards int, change func(*settings)) *harness {
 		h.lane = append(h.lane, &badLog{log: newMemLog(0, s.now)})
 		h.journal = append(h.journal, &badLog{log: newMemLog(0, s.now)})
 	}
-	h.start(tables{newMemTable(s.now), newMemTable(s.now), newMemTable(s.now), newMemTable(s.now)})
+	h.start(tables{newMemTable(s.now), newMemTable(s.now), newMemTable(s.now), newMemTable(s.now), newMemTable(s.now)})
 	return h
 }
 

@@ -138,7 +138,7 @@ func (s *JetStream) attach(payload int64) {
 	}
 	room := int(min(payload, maxPayload)) - 4096
 	s.core = newCore(o.settings(room), lanes, journals, tables{
-		state: t("KV", "kv"), source: t("SRC", "src"), dead: t("DLQ", "dlq"), timer: t("TIMER", "timer"),
+		state: t("KV", "kv"), source: t("SRC", "src"), dead: t("DLQ", "dlq"), timer: t("TIMER", "timer"), wait: t("WAIT", "wait"),
 	})
 	s.core.stats.MaxBytes = o.MaxBytes
 	s.core.trouble = func(error) {
@@ -160,7 +160,7 @@ func (s *JetStream) subject(kind string, k int) string {
 
 // reserve is what the streams' bounds add up to, with some room: unset, the
 // server would take a share of what the disk has free at its start.
-func (s *JetStream) reserve() int64 { return s.o.MaxBytes + s.o.MaxBytes/8 + 16<<20 }
+func (s *JetStream) reserve() int64 { return s.o.MaxBytes + s.o.MaxBytes/4 + 16<<20 }
 
 // configs are the streams of a store.
 func (s *JetStream) configs() []jetstream.StreamConfig {
@@ -186,7 +186,10 @@ func (s *JetStream) configs() []jetstream.StreamConfig {
 	dlq.MaxMsgsPerSubject, dlq.Discard, dlq.MaxAge = 1, jetstream.DiscardOld, o.Retain
 	timer := base(o.Prefix+"-TIMER", o.Prefix+".timer.>", max(o.MaxBytes/16, 1<<20))
 	timer.MaxMsgsPerSubject = 1
-	cs = append(cs, kv, src, dlq, timer)
+	// Runs that wait, and those that waited and have ended, until their time is over.
+	wait := base(o.Prefix+"-WAIT", o.Prefix+".wait.>", max(o.MaxBytes/8, 1<<20))
+	wait.MaxMsgsPerSubject, wait.AllowMsgTTL = 1, true
+	cs = append(cs, kv, src, dlq, timer, wait)
 	if o.URL != "" {
 		lease := base(o.Prefix+"-LEASE", o.Prefix+".lease.>", 1<<20)
 		lease.MaxMsgsPerSubject, lease.AllowMsgTTL = 1, true

@@ -62,7 +62,7 @@ func NewMemory(o MemoryOptions) *Memory {
 		journals = append(journals, newMemLog(o.MaxBytes/n, o.Now))
 	}
 	c := newCore(s, lanes, journals, tables{
-		state: newMemTable(o.Now), source: newMemTable(o.Now), dead: newMemTable(o.Now), timer: newMemTable(o.Now),
+		state: newMemTable(o.Now), source: newMemTable(o.Now), dead: newMemTable(o.Now), timer: newMemTable(o.Now), wait: newMemTable(o.Now),
 	})
 	c.stats.MaxBytes = o.MaxBytes
 	return &Memory{core: c}

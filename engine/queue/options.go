@@ -27,7 +27,7 @@ type Options struct {
 	Shards int
 	// MaxBytes bounds all that is stored, default 4 GiB. One half is for events,
 	// a quarter for the journal, an eighth for state, the rest for sources and
-	// dead letters.
+	// dead letters. Runs that wait, or waited, have an eighth of it besides.
 	MaxBytes int64
 	// MaxEvent bounds id and body of one event, or one journal entry, in bytes;
 	// default and at most what fits a message of the server (8 MiB embedded).

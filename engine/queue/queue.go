@@ -146,6 +146,9 @@ type Store interface {
 	Timers() Timers
 	OnTimer(fire func(context.Context, Timer) error)
 
+	// Waits are the runs that are not under way: they wait, or have ended.
+	Waits() Waits
+
 	// PutSource keeps opaque bytes under a name (a version's sources);
 	// a second put of a name is a no-op. Source returns them or ErrNotFound.
 	PutSource(ctx context.Context, name string, b []byte) error

@@ -46,8 +46,9 @@ type Timers interface {
 	All(ctx context.Context) ([]Timer, error)
 }
 
-// ErrChanged says that a timer is not any more what it was when it was read.
-var ErrChanged = errors.New("timer was changed meanwhile")
+// ErrChanged says that a timer, or a parked run, is not any more what it was
+// when it was read.
+var ErrChanged = errors.New("changed meanwhile")
 
 // maxTimer is how far in the future a timer can be: nanoseconds end in 2262.
 var maxTimer = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
