@@ -110,14 +110,21 @@ func loadExample(t *testing.T, lang dialect, b *runtime.Builtin, e runtime.Examp
 // runExample runs an expression as the body of a handler.
 func runExample(t *testing.T, lang dialect, b *runtime.Builtin, e runtime.Example) {
 	t.Helper()
-	module, manifest, err := load(lang, fmt.Sprintf(lang.body, e.Star))
+	// What needs functions beside its own is a whole script.
+	text, whole := e.Star, strings.Contains(e.Star, "\non.")
+	if !whole {
+		text = fmt.Sprintf(lang.body, e.Star)
+	}
+	module, manifest, err := load(lang, text)
 	if err != nil {
 		t.Fatalf("%s\n%v", e.Star, err)
 	}
 	fn, _ := manifest.Registrations[0].Args.Get("fn")
-	r := module.Run(context.Background(), &runtime.Call{
-		Func: fn.(runtime.Func).Index, When: -1, RunID: "run", Now: time.Unix(1_700_000_000, 0), Seed: 7,
-	})
+	call := &runtime.Call{Func: fn.(runtime.Func).Index, When: -1, RunID: "run", Now: time.Unix(1_700_000_000, 0), Seed: 7}
+	if whole {
+		call.Extra = []runtime.Value{&runtime.Dict{}}
+	}
+	r := module.Run(context.Background(), call)
 	if e.Fails {
 		if r.Err == nil {
 			t.Fatalf("%s\ndid not fail", e.Star)

@@ -37,6 +37,7 @@ import (
 	"github.com/starling-rules/starling/stdlib/text"
 	"github.com/starling-rules/starling/stdlib/time"
 	"github.com/starling-rules/starling/stdlib/ui"
+	"github.com/starling-rules/starling/stdlib/wait"
 )
 
 // Builtins returns new declarations of everything, module by module.
@@ -45,6 +46,7 @@ func Builtins() []*runtime.Builtin {
 	return slices.Concat(
 		on.Builtins(),
 		talk.Builtins(),
+		wait.Builtins(),
 		http.Builtins(),
 		kv.Builtins(),
 		lookup.Builtins(),
