@@ -23,17 +23,23 @@ type FileCoverage struct {
 
 // Declare names the lines of a file that hold statements, and returns where
 // runs are counted. A file that is declared again with the same lines, as
-// happens when several scripts load it, goes on with its counts.
+// happens when several scripts load it, goes on with its counts. Another version
+// of a file, with other lines, is counted for itself: what is told of a file is
+// what its first version counted.
 func (c *Coverage) Declare(path string, lines []int) *FileCoverage {
 	lines = slices.Compact(slices.Sorted(slices.Values(lines)))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.files[path]; f != nil && slices.Equal(f.lines, lines) {
-		return f
+	first := c.files[path]
+	if first != nil && slices.Equal(first.lines, lines) {
+		return first
 	}
 	f := &FileCoverage{lines: lines, index: make(map[int]int, len(lines)), count: make([]atomic.Uint64, len(lines))}
 	for i, n := range lines {
 		f.index[n] = i
+	}
+	if first != nil {
+		return f
 	}
 	if c.files == nil {
 		c.files = map[string]*FileCoverage{}

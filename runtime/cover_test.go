@@ -32,6 +32,9 @@ func TestCoverageCountsDeclaredLinesOnly(t *testing.T) {
 	if again := c.Declare("a.star", []int{3, 7}); again != f {
 		t.Error("the same file declared again lost its counts")
 	}
+	if edited := c.Declare("a.star", []int{3, 7, 9}); edited == f || edited.Slot(9) != 2 {
+		t.Error("another version of the file is counted with the first")
+	}
 	if got := c.Files(); !slices.Equal(got, []string{"a.star"}) {
 		t.Errorf("Files() = %v", got)
 	}

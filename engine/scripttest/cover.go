@@ -2,8 +2,10 @@ package scripttest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,16 +59,22 @@ func (r *runner) covered() []*Covered {
 			if strings.HasPrefix(p, "@") {
 				continue
 			}
-			out = append(out, h.coveredFile(p))
+			if c := h.coveredFile(p); c != nil {
+				out = append(out, c)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b *Covered) int { return cmp.Compare(a.Path, b.Path) })
 	return out
 }
 
+// coveredFile is nil for a file that only a test has made, with t.edit.
 func (h *host) coveredFile(p string) *Covered {
 	c := &Covered{Path: filepath.Join(h.root, filepath.FromSlash(p))}
-	c.Text, _ = os.ReadFile(c.Path)
+	var err error
+	if c.Text, err = os.ReadFile(c.Path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	return c.count(h.cover.File(p))
 }
 
