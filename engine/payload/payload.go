@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -37,6 +38,8 @@ type App struct {
 	Team       string
 	Domain     string // of the team
 	Enterprise string // empty: the team belongs to none
+	// Wide says that the app is installed in the whole organization.
+	Wide bool
 }
 
 // Person is a user by id and name.
@@ -53,11 +56,15 @@ type Payload struct {
 
 // Callback is the envelope of an event of the Events API.
 func (a App) Callback(id string, at time.Time, inner Object) Object {
+	authorized := a.Team
+	if a.Wide {
+		authorized = "" // the organization, not one of its teams
+	}
 	return Object{
 		"token": Verification, "team_id": a.Team, "context_team_id": a.Team, "context_enterprise_id": orNull(a.Enterprise),
 		"api_app_id": a.ID, "event": inner, "type": "event_callback", "event_id": id, "event_time": at.Unix(),
 		"authorizations": []Object{{
-			"enterprise_id": orNull(a.Enterprise), "team_id": a.Team, "user_id": a.BotUser, "is_bot": true, "is_enterprise_install": false,
+			"enterprise_id": orNull(a.Enterprise), "team_id": orNull(authorized), "user_id": a.BotUser, "is_bot": true, "is_enterprise_install": a.Wide,
 		}},
 		"is_ext_shared_channel": false, "event_context": "4-" + id,
 	}
@@ -68,7 +75,7 @@ func (a App) Callback(id string, at time.Time, inner Object) Object {
 func (a App) Interaction(typ string, who Person, trigger string) Object {
 	p := Object{
 		"type": typ, "token": Verification, "api_app_id": a.ID,
-		"team": Object{"id": a.Team, "domain": a.Domain}, "enterprise": nil, "is_enterprise_install": false,
+		"team": Object{"id": a.Team, "domain": a.Domain}, "enterprise": nil, "is_enterprise_install": a.Wide,
 		"user": Object{"id": who.ID, "username": who.Name, "name": who.Name, "team_id": a.Team},
 	}
 	if a.Enterprise != "" {
@@ -86,7 +93,7 @@ func (a App) CommandForm(command, text string, who, channel Person, trigger stri
 		"token": {Verification}, "team_id": {a.Team}, "team_domain": {a.Domain},
 		"channel_id": {channel.ID}, "channel_name": {channel.Name}, "user_id": {who.ID}, "user_name": {who.Name},
 		"command": {command}, "text": {text}, "api_app_id": {a.ID},
-		"is_enterprise_install": {"false"}, "trigger_id": {trigger},
+		"is_enterprise_install": {strconv.FormatBool(a.Wide)}, "trigger_id": {trigger},
 	}
 	if a.Enterprise != "" {
 		f.Set("enterprise_id", a.Enterprise)

@@ -65,9 +65,12 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if token == "" && name != "apps.connections.open" { // which takes none in the body
 		token = a.str("token")
 	}
-	delete(a.values, "token")
 	status, body := http.StatusOK, Block(nil)
-	if err == nil {
+	if err == nil && oauthMethods[name] != nil {
+		status, body, err = s.serveTokens(w, r, name, token, a)
+	}
+	delete(a.values, "token")
+	if body == nil && err == nil {
 		status, body, err = s.fault(r, name, w.Header())
 	}
 	if body == nil && err == nil {
@@ -75,6 +78,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	if token == s.opt.BotToken && s.opt.Scopes != nil {
 		w.Header().Set("X-OAuth-Scopes", strings.Join(s.opt.Scopes, ","))
+	}
+	if g, _ := s.oauth.find(token); g != nil && g.scopes != nil {
+		w.Header().Set("X-OAuth-Scopes", strings.Join(g.scopes, ","))
 	}
 	body = finish(body, err, a.warning)
 	ok, _ := body["ok"].(bool)
@@ -90,6 +96,12 @@ func (s *Server) call(name, token string, a args) (Block, error) {
 	f := methods[name]
 	if _, known := methods[name]; !known {
 		return nil, Code("unknown_method")
+	}
+	switch g, bad := s.oauth.find(token); {
+	case bad != "" && !open[name]:
+		return nil, bad
+	case g != nil:
+		return s.oauth.call(g, name, a)
 	}
 	c := &call{args: a, w: s.world, s: s}
 	s.world.mu.Lock()

@@ -53,8 +53,9 @@ func refuse(r *http.Request) string {
 			return ""
 		}
 	case "cross-site", "same-site":
-		// A link to the page itself is harmless.
-		if r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		// A link to the page itself is harmless; to that of an authorization
+		// apps send browsers on purpose, and it does nothing by itself.
+		if r.Method == http.MethodGet && (r.URL.Path == "/" || r.URL.Path == "/oauth/v2/authorize") && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			return ""
 		}
 	}

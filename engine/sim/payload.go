@@ -6,12 +6,21 @@ import (
 
 // told is the app as payloads name it.
 func (w *World) told() payload.App {
-	return payload.App{ID: w.app.ID, BotUser: w.app.UserID, Team: w.team.ID, Domain: w.team.Domain}
+	a := payload.App{ID: w.app.ID, BotUser: w.app.UserID, Team: w.team.ID, Domain: w.team.Domain}
+	if w.enterprise != nil {
+		a.Enterprise, a.Wide = w.enterprise()
+	}
+	return a
 }
 
 // enqueueEvent wraps an inner event and queues it. World calls it with its
 // lock held.
 func (s *Server) enqueueEvent(c *Channel, inner Block) {
+	s.enqueue(c, inner, s.world.told())
+}
+
+// enqueue queues an event of the app as it is told.
+func (s *Server) enqueue(c *Channel, inner Block, told payload.App) {
 	if !s.connected(s.opt.EventsURL) {
 		return
 	}
@@ -21,7 +30,7 @@ func (s *Server) enqueueEvent(c *Channel, inner Block) {
 	if sub, ok := inner["subtype"].(string); ok {
 		typ += "." + sub
 	}
-	p := payload.JSON(w.told().Callback(id, w.now(), inner))
+	p := payload.JSON(told.Callback(id, w.now(), inner))
 	key := w.team.ID
 	if c != nil {
 		key = c.ID

@@ -39,6 +39,8 @@ type Options struct {
 	URL string
 	// Seed is the workspace; DefaultSeed if it has no users.
 	Seed Seed
+	// OAuth says how apps are installed, and where beside this workspace.
+	OAuth OAuth
 	// Now is the machine's clock, on which the workspace's runs (see Clock), and
 	// Rand the source of ids: time.Now and crypto/rand.Reader if nil. Sleep waits
 	// for retries and slow answers, so that a test compresses time here; if nil,
@@ -56,6 +58,8 @@ type Server struct {
 	client  *http.Client
 	out     *outbox
 	sockets *socketMode
+	oauth   *oauthSide
+	parent  *Server      // of a workspace beside the first; else nil
 	url     atomic.Value // string
 	history history
 
@@ -129,6 +133,10 @@ func New(opt Options) (*Server, error) {
 	s.out.send, s.out.sleep = s.send, retrySleep
 	w.event = s.enqueueEvent
 	s.SetURL(opt.URL)
+	if s.oauth, err = newOAuthSide(s, opt.OAuth); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -155,7 +163,12 @@ func checkLocal(raw string) error {
 func (s *Server) SetURL(u string) { s.url.Store(u) }
 
 // URL is where the server is reached, without a trailing slash.
-func (s *Server) URL() string { return s.url.Load().(string) }
+func (s *Server) URL() string {
+	if s.parent != nil {
+		return s.parent.URL() + "/workspaces/" + s.world.team.ID
+	}
+	return s.url.Load().(string)
+}
 
 // APIURL is what clients of the Web API are configured with.
 func (s *Server) APIURL() string { return s.URL() + "/api/" }
@@ -192,6 +205,7 @@ func (s *Server) Handler() http.Handler {
 	s.routePage(mux)
 	s.routeSim(mux)
 	s.routeHelper(mux)
+	s.routeOAuth(mux)
 	return s.guard(mux)
 }
 

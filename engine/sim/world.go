@@ -46,6 +46,9 @@ type World struct {
 	// event is told, with mu held and in order, what apps are told: it must
 	// not block and not call back.
 	event func(ch *Channel, inner Block)
+	// enterprise is the organization of the workspace, and whether the app is
+	// installed in all of it; nil: it belongs to none.
+	enterprise func() (id string, wide bool)
 }
 
 // Block is a JSON object: a block, an element, a view, an event.
