@@ -233,12 +233,15 @@ func (c *Client) call(ctx context.Context, method string, args *runtime.Dict, o 
 	if !validMethod(method) {
 		return Result{}, fmt.Errorf("call %.100q: %w", method, ErrMethod)
 	}
-	token, err := c.o.Tokens.Token(ctx, o.Team, o.Enterprise, o.Bot, o.AsUser)
-	if err != nil {
+	start := c.o.Now()
+	token := func(ctx context.Context) (string, error) {
+		return c.o.Tokens.Token(ctx, o.Team, o.Enterprise, o.Bot, o.AsUser)
+	}
+	if _, err := token(ctx); err != nil {
 		if ctx.Err() != nil {
 			return Result{}, context.Cause(ctx)
 		}
-		return c.done(method, o, c.o.Now(), failure("not_authed", err.Error())), nil
+		return c.done(method, o, start, failure("not_authed", err.Error())), nil
 	}
 	m := Known(method)
 	if m.Has(NeedTeam) && o.Enterprise != "" && o.Team != "" {
@@ -251,17 +254,41 @@ func (c *Client) call(ctx context.Context, method string, args *runtime.Dict, o 
 	if err != nil {
 		return Result{}, fmt.Errorf("call %s: %w", method, err)
 	}
-	r := request{
-		url: c.base.JoinPath(method).String(), token: token, body: body, contentType: contentType,
+	r := &request{
+		url: c.base.JoinPath(method).String(), tokens: token, body: body, contentType: contentType,
 		label: m.Label(), repeat: m.Class == Read || o.Idempotent,
 	}
 	key, width := laneOf(method, m, args, o)
-	start := c.o.Now()
 	res, err := c.carry(ctx, key, width, r)
 	if err != nil {
 		return Result{}, err
 	}
+	if c.renewed(ctx, o, res, r.token) {
+		if res, err = c.carry(ctx, key, width, r); err != nil {
+			return Result{}, err
+		}
+	}
 	return c.done(method, o, start, res), nil
+}
+
+// renewed reports whether Slack has refused the token of a call, and there is
+// another one now: the call was not carried out, and is made again, once.
+func (c *Client) renewed(ctx context.Context, o CallOptions, res Result, token string) bool {
+	renewer, ok := c.o.Tokens.(Renewer)
+	if !ok || res.OK || token == "" || !Refused(res.Error) {
+		return false
+	}
+	return renewer.Renew(ctx, o.Team, o.Enterprise, o.Bot, o.AsUser, token, res.Error)
+}
+
+// Refused reports whether an error of Slack's says that the token itself is no
+// good, whatever the call.
+func Refused(code string) bool {
+	switch code {
+	case "token_expired", "token_revoked", "account_inactive", "invalid_auth":
+		return true
+	}
+	return false
 }
 
 // done counts and logs a finished call.
@@ -292,8 +319,9 @@ func laneOf(method string, m Method, args *runtime.Dict, o CallOptions) (key str
 	return key, 16
 }
 
-// carry takes a request through its lane, again after each 429.
-func (c *Client) carry(ctx context.Context, key string, width int, r request) (Result, error) {
+// carry takes a request through its lane, again after each 429. The request's
+// token is the last one that it went with.
+func (c *Client) carry(ctx context.Context, key string, width int, r *request) (Result, error) {
 	t, err := c.lanes.enter(ctx, key, width)
 	if errors.Is(err, errLaneFull) {
 		return failure("ratelimited", "too many calls wait already"), nil
@@ -302,7 +330,18 @@ func (c *Client) carry(ctx context.Context, key string, width int, r request) (R
 		return Result{}, err
 	}
 	for throttles, retries := 0, 0; ; {
-		res, fate := c.send(ctx, r)
+		if r.tokens != nil {
+			// A call may have waited for long: its token may have been renewed
+			// meanwhile, or the app been removed.
+			if r.token, err = r.tokens(ctx); err != nil {
+				c.lanes.leave(t, false)
+				if ctx.Err() != nil {
+					return Result{}, context.Cause(ctx)
+				}
+				return failure("not_authed", err.Error()), nil
+			}
+		}
+		res, fate := c.send(ctx, *r)
 		if ctx.Err() != nil {
 			c.lanes.leave(t, false)
 			return Result{}, context.Cause(ctx)

@@ -45,7 +45,7 @@ func (c *Client) Respond(ctx context.Context, responseURL string, message *runti
 		return Result{}, err
 	}
 	start := c.o.Now()
-	r := request{url: responseURL, body: body, contentType: jsonType, label: "response_url", hook: true}
+	r := &request{url: responseURL, body: body, contentType: jsonType, label: "response_url", hook: true}
 	// One lane per URL: the responses to one event appear in order.
 	res, err := c.carry(ctx, "response_url "+responseURL, 1, r)
 	if err != nil {

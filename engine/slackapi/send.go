@@ -87,10 +87,12 @@ func Failed(code, detail string) Result { return failure(code, detail) }
 
 type request struct {
 	url, token, contentType string
-	body                    []byte
-	label                   string
-	repeat                  bool // may be sent again when in doubt
-	hook                    bool // to a response_url
+	// tokens, if set, gives the token of each attempt.
+	tokens func(context.Context) (string, error)
+	body   []byte
+	label  string
+	repeat bool // may be sent again when in doubt
+	hook   bool // to a response_url
 }
 
 // fate is what is known of a request.

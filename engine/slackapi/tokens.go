@@ -13,6 +13,15 @@ type Tokens interface {
 	Token(ctx context.Context, team, enterprise, bot string, user bool) (string, error)
 }
 
+// Renewer is a Tokens that can have another token in the place of one that
+// Slack refuses.
+type Renewer interface {
+	Tokens
+	// Renew is told that Slack has refused a token, and with which error (see
+	// Refused). It reports whether there is another one now.
+	Renew(ctx context.Context, team, enterprise, bot string, user bool, token, code string) bool
+}
+
 // Static is one bot token and one user token for every team.
 type Static struct {
 	Bot, User string

@@ -27,7 +27,7 @@ func (c *Client) SendFile(ctx context.Context, uploadURL string, content []byte)
 	if !c.UploadURL(uploadURL) {
 		return Result{}, ErrUploadURL
 	}
-	r := request{url: uploadURL, body: content, contentType: "application/octet-stream", label: "upload", hook: true, repeat: true}
+	r := &request{url: uploadURL, body: content, contentType: "application/octet-stream", label: "upload", hook: true, repeat: true}
 	res, err := c.carry(ctx, "upload", 4, r)
 	if err != nil {
 		return Result{}, err
