@@ -15,8 +15,9 @@ import (
 // warned: Slack is in trouble, or its way to here.
 const lateAfter = 20 * time.Second
 
-// retryReasons are those that Slack names in x-slack-retry-reason.
-var retryReasons = []string{"http_timeout", "too_many_redirects", "connection_failed", "ssl_error", "http_error", "unknown_error"}
+// retryReasons are those that Slack names in x-slack-retry-reason, and over
+// sockets (timeout).
+var retryReasons = []string{"timeout", "http_timeout", "too_many_redirects", "connection_failed", "ssl_error", "http_error", "unknown_error"}
 
 // arrivals measures what comes in on its way to the dispatcher. It implements
 // ingress.Sink.

@@ -82,6 +82,9 @@ type Options struct {
 	// Lint says what is questionable in a version of a script that has become
 	// live, for the log and the report; it reads the sources. May be nil.
 	Lint func(*rules.Version) []*runtime.Error
+	// Socket changes how Socket Mode connects: its dialer, TLS, HTTP client or
+	// time-outs. May be nil.
+	Socket func(*socket.Options)
 	// Drain is how long Run waits for runs under way when it ends: 20 s.
 	Drain   time.Duration
 	Version string
@@ -124,7 +127,8 @@ type Engine struct {
 	// schedules keeps the timers of on.schedule.
 	schedules *scheduler
 	socket    *socket.Client // nil: no Socket Mode
-	pair      *cert.Keeper   // nil: plain HTTP
+	lives     chan socket.Life
+	pair      *cert.Keeper // nil: plain HTTP
 	hits      hooksHit
 	loaded    atomic.Bool // a rule has been in force
 	ending    atomic.Bool

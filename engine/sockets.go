@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
@@ -24,7 +25,7 @@ func (e *Engine) newSocket() (*socket.Client, error) {
 	o := socket.Options{
 		Token: c.Slack.AppToken, APIURL: c.Slack.APIURL, Sink: counted{e}, AnswerLimit: c.Limits.Answer,
 		Connections: c.Slack.Socket.Connections, Silence: c.Slack.Socket.PingTimeout, Drain: e.o.Drain, Debug: c.Slack.Socket.Debug,
-		OnLife: e.socketLived, Now: e.o.Now, Logger: e.log,
+		Shared: e.shared(), OnLife: e.socketLived, OnAck: e.socketAcked, Now: e.o.Now, Logger: e.log,
 	}
 	if p := c.Slack.Socket.Proxy; p != "" {
 		u, err := url.Parse(p)
@@ -34,10 +35,14 @@ func (e *Engine) newSocket() (*socket.Client, error) {
 		o.Proxy = http.ProxyURL(u)
 		o.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{Proxy: o.Proxy}}
 	}
+	if e.o.Socket != nil {
+		e.o.Socket(&o)
+	}
 	s, err := socket.New(o)
 	if err != nil {
 		return nil, err
 	}
+	e.lives = make(chan socket.Life, maxLives)
 	e.metrics.Func("socket_connections", "Connections of Socket Mode that are open.", func() float64 { return float64(s.Open()) })
 	return s, nil
 }
@@ -45,7 +50,12 @@ func (e *Engine) newSocket() (*socket.Client, error) {
 // runSocket keeps Socket Mode up until ctx ends. That Slack will have no more of
 // it ends the engine if there is no other way in.
 func (e *Engine) runSocket(ctx context.Context) error {
+	stop := make(chan struct{})
+	var storing sync.WaitGroup
+	storing.Go(func() { e.storeLives(stop) })
 	err := e.socket.Run(ctx)
+	close(stop)
+	storing.Wait()
 	if err == nil || e.onlySocket() {
 		return err
 	}
@@ -67,6 +77,8 @@ func (c counted) count(ev *event.Event, err error) {
 	switch {
 	case errors.Is(err, queue.ErrDuplicate):
 		outcome = "duplicate"
+	case errors.Is(err, queue.ErrTooLarge):
+		outcome = "refused"
 	case err != nil:
 		outcome = "full"
 	}
@@ -87,10 +99,43 @@ func (c counted) AcceptAnswered(ctx context.Context, ev *event.Event) (*event.An
 	return a, err
 }
 
-// socketLived counts what happened to a connection and makes an event of it for
-// rules that want to know: on.event("starling.socket").
+// socketAcked measures how long Slack waits for its acks.
+func (e *Engine) socketAcked(_ *event.Event, took time.Duration) {
+	e.metrics.Ack.WithLabelValues("socket").Observe(took.Seconds())
+}
+
+// maxLives is how much of what happens to connections may wait to be stored:
+// connections do not wait for the store.
+const maxLives = 1024
+
+// socketLived counts what happened to a connection and hands it to storeLives.
 func (e *Engine) socketLived(l socket.Life) {
 	e.metrics.Socket.WithLabelValues(l.Type).Inc()
+	select {
+	case e.lives <- l:
+	default:
+		e.log.Warn("an event about the socket is dropped: the store is slow", "state", l.Type)
+	}
+}
+
+// storeLives makes events of what happens to connections, for rules that want to
+// know: on.event("starling.socket"). It ends when stop is closed and nothing waits.
+func (e *Engine) storeLives(stop <-chan struct{}) {
+	for {
+		select {
+		case l := <-e.lives:
+			e.storeLife(l)
+			continue
+		case <-stop:
+		}
+		for range len(e.lives) {
+			e.storeLife(<-e.lives)
+		}
+		return
+	}
+}
+
+func (e *Engine) storeLife(l socket.Life) {
 	ev, err := socketEvent(l)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(e.jobCtx, 5*time.Second)

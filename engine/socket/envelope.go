@@ -1,12 +1,11 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/slack-go/slack/socketmode"
 
@@ -28,10 +27,11 @@ func (l *link) envelope(req *socketmode.Request, frame []byte) {
 		c.o.Logger.Warn("socket: too much under way: an envelope is not taken, Slack sends it again", "in_flight", cap(c.busy))
 		return
 	}
-	finish := func() { <-c.busy; l.end() }
+	c.taking.Add(1)
+	finish := func() { <-c.busy; l.end(); c.taking.Done() }
 	e := l.parse(req, frame)
 	if e == nil { // about the transport itself
-		go func() { defer finish(); l.ack(req, nil, "") }()
+		go func() { defer finish(); l.ack(req, nil) }()
 		return
 	}
 	if e.Answered() {
@@ -64,41 +64,58 @@ func (l *link) parse(req *socketmode.Request, frame []byte) *event.Event {
 	}
 	if err != nil {
 		l.bad(frame, err)
+		// Sent again, the frame is another one: it counts attempts.
 		e = event.Malformed(frame, m)
+		e.ID = event.Malformed([]byte(req.EnvelopeID), m).ID
 	}
 	return e
 }
 
 // stored acks what the store has taken, or has had before.
 func (l *link) stored(req *socketmode.Request, e *event.Event) {
-	if err := l.c.o.Sink.Accept(context.Background(), e); l.accepted(e, err) {
-		l.ack(req, nil, e.ID)
+	if err := l.c.o.Sink.Accept(l.c.ctx, e); l.accepted(e, err) {
+		l.ack(req, nil)
+		l.acked(e)
 	}
 }
 
-// answered acks with the answer of a rule.
+// answered acks with the answer of a rule. An envelope that comes again, because
+// its link was lost or its ack, gets the answer that was given the first time.
 func (l *link) answered(req *socketmode.Request, e *event.Event) {
 	c := l.c
-	ctx, cancel := context.WithTimeout(context.Background(), c.o.AnswerLimit)
+	ctx, cancel := context.WithTimeout(c.ctx, c.o.AnswerLimit)
+	defer cancel()
+	given, first := c.said.begin(e.ID, c.o.Now())
 	answer, err := c.o.Sink.AcceptAnswered(ctx, e)
-	cancel()
+	payload := l.payload(e, answer)
+	switch {
+	case first:
+		if given.settle(payload); err != nil && !errors.Is(err, queue.ErrDuplicate) {
+			c.said.forget(e.ID) // the next copy is the first
+		}
+	case errors.Is(err, queue.ErrDuplicate):
+		payload = given.wait(ctx)
+	}
 	if !l.accepted(e, err) {
 		return
 	}
-	payload := answer.SocketPayload()
-	if errors.Is(err, queue.ErrDuplicate) {
-		payload = c.unsent.take(e.ID) // the answer went out on a link that was gone
-	}
-	switch {
-	case len(payload) == 0:
-	case !req.AcceptsResponsePayload:
+	if len(payload) > 0 && !req.AcceptsResponsePayload {
 		c.o.Logger.Warn("socket: Slack takes no answer to this envelope: it is dropped", "event_id", e.ID, "event_type", e.Type)
 		payload = nil
-	case len(payload) > event.MaxSocketPayload:
-		c.o.Logger.Error("socket: answer is too long for Slack and is dropped", "event_id", e.ID, "event_type", e.Type, "bytes", len(payload), "limit", event.MaxSocketPayload)
-		payload = nil
 	}
-	l.ack(req, payload, e.ID)
+	l.ack(req, payload)
+	l.acked(e)
+}
+
+// payload is an answer as an ack carries it; empty if there is nothing to say, or
+// more than an ack can hold.
+func (l *link) payload(e *event.Event, a *event.Answer) json.RawMessage {
+	p := a.SocketPayload()
+	if len(p) > event.MaxSocketPayload {
+		l.c.o.Logger.Error("socket: answer is too long for Slack and is dropped", "event_id", e.ID, "event_type", e.Type, "bytes", len(p), "limit", event.MaxSocketPayload)
+		return nil
+	}
+	return p
 }
 
 // accepted reports whether an envelope may be acked: its event is stored.
@@ -114,107 +131,40 @@ func (l *link) accepted(e *event.Event, err error) bool {
 	return false
 }
 
+func (l *link) acked(e *event.Event) {
+	if o := &l.c.o; o.OnAck != nil {
+		o.OnAck(e, o.Now().Sub(e.Received))
+	}
+}
+
 // ack tells Slack that an envelope need not be sent again. If it cannot be told,
-// Slack does send it again, and the answer is kept for then.
-func (l *link) ack(req *socketmode.Request, payload json.RawMessage, eventID string) {
-	res := socketmode.Response{EnvelopeID: req.EnvelopeID}
-	if payload != nil {
-		res.Payload = payload
-	}
-	frame, err := json.Marshal(res)
-	if err == nil && len(frame) > MaxFrame {
-		err = fmt.Errorf("the ack has %d bytes, Slack takes %d", len(frame), MaxFrame)
-	}
+// Slack does send it again.
+func (l *link) ack(req *socketmode.Request, payload json.RawMessage) {
+	frame, err := ackFrame(req.EnvelopeID, payload)
 	if err == nil {
 		err = l.write(frame)
 	}
 	if err != nil {
-		if payload != nil {
-			l.c.unsent.put(eventID, payload, l.c.o.Now())
-		}
 		l.s.tell(Life{Type: string(socketmode.EventTypeErrorWriteFailed), Error: l.c.clean(err.Error())})
 	}
 }
 
-// unsent keeps the latest answers that could not be sent. Safe for concurrent use.
-type unsent struct {
-	mu   sync.Mutex
-	byID map[string]kept
-}
-
-type kept struct {
-	payload json.RawMessage
-	at      time.Time
-}
-
-// Slack sends an envelope again within seconds; nobody waits for the answer to
-// a command longer.
-const (
-	maxUnsent    = 256
-	unsentWithin = time.Minute
-)
-
-func (u *unsent) put(id string, payload json.RawMessage, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.byID == nil {
-		u.byID = map[string]kept{}
+// ackFrame is the ack of an envelope. Nothing in it is escaped that need not be:
+// a payload that is short enough stays so.
+func ackFrame(id string, payload json.RawMessage) ([]byte, error) {
+	res := socketmode.Response{EnvelopeID: id}
+	if len(payload) > 0 {
+		res.Payload = payload
 	}
-	for id, k := range u.byID {
-		if now.Sub(k.at) > unsentWithin || len(u.byID) >= maxUnsent {
-			delete(u.byID, id)
-		}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(res); err != nil {
+		return nil, err
 	}
-	u.byID[id] = kept{payload, now}
-}
-
-func (u *unsent) take(id string) json.RawMessage {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	k := u.byID[id]
-	delete(u.byID, id)
-	return k.payload
-}
-
-// lanes runs functions in the order of the calls, lane by lane. Safe for
-// concurrent use.
-type lanes struct {
-	mu     sync.Mutex
-	byName map[string][]func() // what waits behind what runs
-}
-
-// do runs f in a goroutine, behind those that came before it in its lane; a
-// lane without a name is no lane.
-func (l *lanes) do(lane string, f func()) {
-	if lane == "" {
-		go f()
-		return
+	frame := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(frame) > MaxFrame {
+		return nil, fmt.Errorf("the ack has %d bytes, Slack takes %d", len(frame), MaxFrame)
 	}
-	l.mu.Lock()
-	if l.byName == nil {
-		l.byName = map[string][]func(){}
-	}
-	waiting, running := l.byName[lane]
-	if running {
-		l.byName[lane] = append(waiting, f)
-		l.mu.Unlock()
-		return
-	}
-	l.byName[lane] = nil
-	l.mu.Unlock()
-	go l.run(lane, f)
-}
-
-func (l *lanes) run(lane string, f func()) {
-	for f != nil {
-		f()
-		l.mu.Lock()
-		if waiting := l.byName[lane]; len(waiting) > 0 {
-			f, l.byName[lane] = waiting[0], waiting[1:]
-		} else {
-			f = nil
-			delete(l.byName, lane)
-		}
-		l.mu.Unlock()
-	}
+	return frame, nil
 }

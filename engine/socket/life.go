@@ -61,7 +61,7 @@ func (c *Client) life(l Life) {
 	add(l.Backoff > 0, slog.Duration("retry_in", time.Duration(l.Backoff*float64(time.Second)).Round(time.Millisecond)))
 	add(l.Error != "", slog.String("err", l.Error))
 	c.o.Logger.LogAttrs(context.Background(), level, "socket", attrs...)
-	if l.Others > 0 {
+	if l.Others > 0 && !c.o.Shared {
 		c.o.Logger.Warn("socket: another client is connected with this app's token and gets a part of its events",
 			"bot", c.o.Bot, "num_connections", l.Connections, "others", l.Others)
 	}
@@ -79,10 +79,13 @@ func (c *Client) life(l Life) {
 
 // String is the state, and what is wrong.
 func (s ConnState) String() string {
-	if s.Error != "" {
-		return s.State + ": " + s.Error
+	text := s.State
+	for _, why := range []string{s.Reason, s.Error} {
+		if why != "" {
+			text += ": " + why
+		}
 	}
-	return s.State
+	return text
 }
 
 // note takes up what changes the state of a connection: an error of one frame
@@ -95,7 +98,7 @@ func (s *ConnState) note(l Life) {
 		s.Host, s.Error = l.Host, ""
 		s.Opened++
 	}
-	s.State, s.Since = l.Type, l.At
+	s.State, s.Since, s.Reason = l.Type, l.At, l.Reason
 	if l.Error != "" {
 		s.Error = l.Error
 	}

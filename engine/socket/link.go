@@ -19,6 +19,8 @@ type link struct {
 	c    *Client
 	conn *websocket.Conn
 	host string
+	// since is when it was opened.
+	since time.Time
 
 	dead    chan struct{} // closed when nothing can be read any more
 	leaving chan string   // Slack's reason for wanting it replaced
@@ -32,11 +34,15 @@ type link struct {
 	idle     chan struct{}
 }
 
-// writeWithin is how long a frame may take to go out.
-const writeWithin = 10 * time.Second
+// writeWithin is how long a frame may take to go out, farewell how long Slack
+// may take to answer that a link is closed.
+const (
+	writeWithin = 10 * time.Second
+	farewell    = time.Second
+)
 
 func newLink(s *slot, conn *websocket.Conn) *link {
-	l := &link{s: s, c: s.c, conn: conn, dead: make(chan struct{}), leaving: make(chan string, 1)}
+	l := &link{s: s, c: s.c, conn: conn, since: s.c.o.Now(), dead: make(chan struct{}), leaving: make(chan string, 1)}
 	conn.SetReadLimit(s.c.o.MaxMessage)
 	conn.SetPingHandler(func(data string) error {
 		l.heard()
@@ -66,6 +72,9 @@ func (l *link) greeting(ctx context.Context) error {
 			return nil
 		case req.Type == socketmode.RequestTypeDisconnect:
 			l.tellLeaving(req)
+			if req.Reason == reasonDisabled {
+				return &Fatal{req.Reason}
+			}
 			return fmt.Errorf("disconnected before hello: %s", req.Reason)
 		default:
 			l.bad(frame, errors.New("an envelope before hello"))
@@ -243,8 +252,18 @@ func (l *link) retire() {
 	l.mu.Lock()
 	l.left = true
 	l.mu.Unlock()
-	_ = l.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	if l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(farewell)) == nil {
+		// A link that is cut with something unread takes along the acks that
+		// Slack has not read yet.
+		t.Reset(farewell)
+		select {
+		case <-l.dead:
+		case <-t.C:
+		}
+	}
 	l.close()
+	<-l.dead
 }
 
 func (l *link) close() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/redact"
@@ -14,15 +15,10 @@ import (
 // in the address of a connection.
 func (c *Client) clean(text string) string {
 	text = redact.Shapes(strings.ReplaceAll(text, c.o.Token, redact.Mask))
-	if i := strings.Index(text, "ticket="); i >= 0 {
-		end := strings.IndexAny(text[i:], "&\" ")
-		if end < 0 {
-			end = len(text) - i
-		}
-		text = text[:i] + "ticket=" + redact.Mask + text[i+end:]
-	}
-	return text
+	return ticket.ReplaceAllString(text, "${1}"+redact.Mask)
 }
+
+var ticket = regexp.MustCompile(`(ticket=)[^&"\s]*`)
 
 // longestLogged is how much of a frame is logged, in bytes.
 const longestLogged = 8 << 10

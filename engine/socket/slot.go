@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -29,6 +30,7 @@ type slot struct {
 	number int           // from 0
 	up     chan struct{} // closed when the first connection is open
 	opened int
+	brief  int // connections in a row that did not last
 }
 
 func (s *slot) tell(l Life) {
@@ -46,7 +48,7 @@ func (s *slot) run(ctx context.Context) error {
 			current.retire()
 			return nil
 		case <-current.dead: // nothing can be acked on it: the next as soon as possible
-			next, err = s.connect(ctx)
+			next, err = s.again(ctx, current)
 		case reason := <-current.leaving:
 			switch reason {
 			case reasonDisabled:
@@ -55,7 +57,7 @@ func (s *slot) run(ctx context.Context) error {
 				pause(ctx, s.backoff(6))
 				fallthrough
 			default:
-				next, err = s.connect(ctx)
+				next, err = s.again(ctx, current)
 			}
 		}
 		s.c.retiring.Go(current.retire)
@@ -65,6 +67,28 @@ func (s *slot) run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// again opens the next connection: at once, unless Slack has left none open for
+// long, several times in a row.
+func (s *slot) again(ctx context.Context, current *link) (*link, error) {
+	o := &s.c.o
+	lasting := 2 * o.MinBackoff
+	if o.Now().Sub(current.since) >= lasting {
+		s.brief = 0
+		return s.connect(ctx)
+	}
+	if s.brief++; s.brief > 1 {
+		wait := s.backoff(s.brief - 1)
+		s.tell(Life{
+			Type: string(socketmode.EventTypeConnectionError), Backoff: wait.Seconds(),
+			Error: fmt.Sprintf("%d connections in a row have lasted less than %v", s.brief, lasting),
+		})
+		if !pause(ctx, wait) {
+			return nil, ctx.Err()
+		}
+	}
+	return s.connect(ctx)
 }
 
 // connect opens a connection that Slack has greeted. An error is Fatal, or that
@@ -83,14 +107,14 @@ func (s *slot) connect(ctx context.Context) (*link, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if f, ok := errors.AsType[*Fatal](err); ok { // instead of a greeting
+			return nil, f
+		}
 		if reason := refusal(err); reason != "" {
 			s.tell(Life{Type: string(socketmode.EventTypeInvalidAuth), Attempt: attempt, Error: reason})
 			return nil, &Fatal{reason}
 		}
-		wait := s.backoff(attempt)
-		if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-			wait = max(wait, limited.RetryAfter)
-		}
+		wait := max(s.backoff(attempt), asked(err))
 		s.tell(Life{Type: string(socketmode.EventTypeConnectionError), Attempt: attempt, Error: s.c.clean(err.Error()), Backoff: wait.Seconds()})
 		if !pause(ctx, wait) {
 			return nil, ctx.Err()
@@ -107,6 +131,20 @@ func (s *slot) backoff(failures int) time.Duration {
 		d = min(d, o.MinBackoff<<(failures-1))
 	}
 	return d/2 + time.Duration(o.Rand()*float64(d/2))
+}
+
+// limitedFor is the wait after a 429 that does not say how long to wait.
+const limitedFor = 30 * time.Second
+
+// asked is how long Slack wants to be left alone.
+func asked(err error) time.Duration {
+	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
+		return limited.RetryAfter
+	}
+	if status, ok := errors.AsType[slack.StatusCodeError](err); ok && status.Code == http.StatusTooManyRequests {
+		return limitedFor
+	}
+	return 0
 }
 
 // refusal is why Slack will never open a connection, or "".

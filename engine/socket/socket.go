@@ -44,7 +44,8 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 )
 
-// Sink takes events. Safe for concurrent use.
+// Sink takes events. Safe for concurrent use; its methods return soon after ctx
+// has ended.
 type Sink interface {
 	// Accept returns nil when the event is stored.
 	Accept(ctx context.Context, e *event.Event) error
@@ -97,9 +98,15 @@ type Options struct {
 	MaxMessage int64
 	// Debug logs every frame, without tokens and addresses.
 	Debug bool
+	// Shared says that other processes of the same server have connections of
+	// their own: that there are others is no reason for a warning.
+	Shared bool
 	// OnLife, if not nil, is told what happens to connections, one after the
-	// other. It must not wait for long.
+	// other. Connections wait for it: it must not.
 	OnLife func(Life)
+	// OnAck, if not nil, is told how long an envelope has waited for its ack,
+	// from any goroutine.
+	OnAck func(e *event.Event, took time.Duration)
 	// Now is the clock; Rand spreads waits: a number in [0, 1).
 	Now    func() time.Time
 	Rand   func() float64
@@ -111,16 +118,21 @@ type Client struct {
 	o   Options
 	api *slack.Client
 
-	told   sync.Mutex // over calls of OnLife
-	mu     sync.Mutex
-	links  map[*link]struct{} // greeted and not closed
-	slots  []ConnState
-	alone  int // connections of others that have been warned of
-	unsent unsent
-	lanes  lanes
-	busy   chan struct{} // a token for each envelope under way
+	told  sync.Mutex // over calls of OnLife
+	mu    sync.Mutex
+	links map[*link]struct{} // greeted and not closed
+	slots []ConnState
+	alone int // connections of others that have been warned of
+	said  answers
+	lanes lanes
+	busy  chan struct{} // a token for each envelope under way
 
 	retiring sync.WaitGroup // links that are left
+	// taking are the envelopes under way, until the context ends: when all links
+	// are closed, nobody can be told that an event is stored.
+	taking   sync.WaitGroup
+	ctx      context.Context
+	stopSink context.CancelFunc
 }
 
 // ConnState is the state of one of the connections that are kept open.
@@ -130,6 +142,8 @@ type ConnState struct {
 	// "connection_error" or "invalid_auth".
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
+	// Reason is that of a disconnect.
+	Reason string `json:"reason,omitempty"`
 	// Host is Slack's, as hello names it; Opened how often one was opened.
 	Host   string `json:"host,omitempty"`
 	Opened int    `json:"opened"`
@@ -148,6 +162,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		o: o, links: map[*link]struct{}{}, slots: make([]ConnState, o.Connections), busy: make(chan struct{}, o.InFlight),
 	}
+	c.ctx, c.stopSink = context.WithCancel(context.Background())
 	for i := range c.slots {
 		c.slots[i] = ConnState{Number: i + 1, State: string(socketmode.EventTypeConnecting), Since: o.Now()}
 	}
@@ -211,7 +226,8 @@ func (f *Fatal) Error() string {
 
 // Run keeps the connections open until ctx ends, which is no error; then what
 // is under way is stored and acked, for at most Options.Drain. An error is
-// Fatal: Slack refuses the token, or Socket Mode is switched off.
+// Fatal: Slack refuses the token, or Socket Mode is switched off. It can be
+// called once.
 func (c *Client) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -236,6 +252,8 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	c.retiring.Wait()
+	c.stopSink()
+	c.taking.Wait()
 	if f, ok := errors.AsType[*Fatal](context.Cause(ctx)); ok {
 		return f
 	}
