@@ -76,7 +76,9 @@ type Event struct {
 	Type    string
 	Subtype string
 
-	Team       string // the workspace that receives it
+	// Team is the workspace that has installed the app: the one that the
+	// payload's authorization names, else the one that receives it.
+	Team       string
 	Enterprise string
 	App        string // api_app_id
 	BotUser    string // user id of this app's bot, from authorizations, if known
@@ -108,6 +110,13 @@ type Event struct {
 	IM        bool // in a direct message
 	ThreadMsg bool // thread_ts set and not the thread's parent
 	Removed   bool // reaction_removed
+
+	// OrgWide is set if the event is delivered for an installation of the app in
+	// all of the organisation (is_enterprise_install).
+	OrgWide bool
+	// Shared is set if the event is from a channel that is shared with another
+	// organisation (Slack Connect).
+	Shared bool
 
 	Received    time.Time
 	Retry       int
@@ -259,6 +268,6 @@ func (e *Event) texts() [25]*string {
 	}
 }
 
-func (e *Event) flags() [5]*bool {
-	return [...]*bool{&e.Edited, &e.Unchanged, &e.IM, &e.ThreadMsg, &e.Removed}
+func (e *Event) flags() [7]*bool {
+	return [...]*bool{&e.Edited, &e.Unchanged, &e.IM, &e.ThreadMsg, &e.Removed, &e.OrgWide, &e.Shared}
 }

@@ -46,6 +46,10 @@ const (
 	kCommand
 	kIsBot
 	kOriginalMessage
+	kOrgWide
+	kExtShared
+	kContextEnterpriseID
+	kInstalledTeamID
 	nKeys
 )
 
@@ -144,6 +148,14 @@ func actionKeyIndex(k []byte) int {
 		return kIsBot
 	case "original_message":
 		return kOriginalMessage
+	case "is_enterprise_install":
+		return kOrgWide
+	case "is_ext_shared_channel":
+		return kExtShared
+	case "context_enterprise_id":
+		return kContextEnterpriseID
+	case "app_installed_team_id":
+		return kInstalledTeamID
 	}
 	return -1
 }
@@ -195,7 +207,7 @@ var keyNames = func() (names [nKeys]string) {
 		"app_id", "text", "ts", "thread_ts", "deleted_ts", "channel", "channel_id", "channel_type", "message",
 		"previous_message", "item", "reaction", "id", "actions", "action_id", "block_id", "name", "value",
 		"callback_id", "trigger_id", "response_url", "container", "message_ts", "view", "command", "is_bot",
-		"original_message",
+		"original_message", "is_enterprise_install", "is_ext_shared_channel", "context_enterprise_id", "app_installed_team_id",
 	} {
 		names[keyIndex([]byte(n))] = n
 	}

@@ -71,6 +71,7 @@ func (p *parser) formCommand(f *form) error {
 			p.texts.put(dst, f.val[i])
 		}
 	}
+	e.OrgWide = string(f.val[fOrgWide]) == "true"
 	p.setID("tr-", f.val[fTrigger])
 	return nil
 }
@@ -88,11 +89,13 @@ const (
 	fResponseURL
 	fTrigger
 	fSSLCheck
+	fOrgWide
 	nForm
 )
 
 var formNames = [nForm]string{
 	"payload", "command", "text", "team_id", "enterprise_id", "api_app_id", "user_id", "channel_id", "response_url", "trigger_id", "ssl_check",
+	"is_enterprise_install",
 }
 
 // form holds the decoded values of the known fields; the first of each counts.

@@ -102,9 +102,15 @@ func (p *parser) interactionPlace() error {
 	p.texts.put(&e.App, first(top.text(kAPIAppID), view.text(kAppID)))
 	// In an organisation the team may be missing: then that of the message of
 	// an attachment counts before the one that the user is from.
+	// A view knows best, which may be one of a shared channel.
 	original := top[kOriginalMessage].get(kTeam).text()
-	p.texts.put(&e.Team, first(top.id(kTeam), top.text(kTeamID), original, p.in.text(kTeamID), view.text(kTeamID)))
-	p.texts.put(&e.Enterprise, first(top.id(kEnterprise), p.sub.text(kEnterpriseID), top.text(kEnterpriseID)))
+	installed, org := view.text(kInstalledTeamID), []byte(nil)
+	if len(installed) > 0 && installed[0] == 'E' {
+		installed, org = nil, installed
+	}
+	p.texts.put(&e.Team, first(installed, top.id(kTeam), top.text(kTeamID), original, p.in.text(kTeamID), view.text(kTeamID)))
+	p.texts.put(&e.Enterprise, first(org, top.id(kEnterprise), p.sub.text(kEnterpriseID), top.text(kEnterpriseID)))
+	e.OrgWide = isSaid(top[kOrgWide]) || len(org) > 0 || top[kOrgWide] == nil && top[kTeam].isNull() && len(top.id(kEnterprise)) > 0
 	p.texts.put(&e.User, first(top.id(kUser), top.text(kUserID)))
 	p.texts.put(&e.Channel, first(top.id(kChannel), top.text(kChannelID), container.text(kChannelID)))
 	p.texts.put(&e.TS, first(message.text(kTS), container.text(kMessageTS), top.text(kMessageTS)))
@@ -192,6 +198,7 @@ func (p *parser) command() error {
 	p.texts.put(&e.Text, top.text(kText))
 	p.texts.put(&e.Team, top.text(kTeamID))
 	p.texts.put(&e.Enterprise, top.text(kEnterpriseID))
+	e.OrgWide = isSaid(top[kOrgWide])
 	p.texts.put(&e.App, top.text(kAPIAppID))
 	p.texts.put(&e.User, top.text(kUserID))
 	p.texts.put(&e.Channel, top.text(kChannelID))
@@ -200,3 +207,6 @@ func (p *parser) command() error {
 	p.setID("tr-", top.text(kTriggerID))
 	return nil
 }
+
+// isSaid reports whether a flag is set that Slack sends as a boolean, or as a text.
+func isSaid(v *node) bool { return v.isTrue() || string(v.text()) == "true" }

@@ -48,14 +48,33 @@ func (p *parser) envelope() error {
 	return p.innerEvent()
 }
 
-// authorization reads whom the event is delivered for.
+// authorization reads whom the event is delivered for. In a channel that is
+// shared with another organisation (Slack Connect), team_id may be a workspace
+// that knows nothing of the app: the authorization names the one that has
+// installed it.
 func (p *parser) authorization() error {
 	e, top := p.e, &p.top
 	if err := p.sub.scan(top[kAuthorizations].element()); err != nil {
 		return err
 	}
-	p.texts.put(&e.Team, first(top.id(kTeamID), top.id(kContextTeamID), p.sub.text(kTeamID)))
-	p.texts.put(&e.Enterprise, first(top.id(kEnterpriseID), p.sub.text(kEnterpriseID)))
+	e.Shared = top[kExtShared].isTrue()
+	e.OrgWide = p.sub[kOrgWide].isTrue()
+	team, enterprise := first(top.id(kTeamID), top.id(kContextTeamID)), top.id(kEnterpriseID)
+	its, org := p.sub.text(kTeamID), p.sub.text(kEnterpriseID)
+	switch {
+	case len(its) > 0 && !bytes.Equal(its, team):
+		team, enterprise = its, org
+	case len(its) > 0 || len(org) == 0 || bytes.Equal(org, enterprise):
+		enterprise = first(enterprise, org)
+	default:
+		// An organisation's, of a channel that it shares with others.
+		if bytes.Equal(top.id(kContextEnterpriseID), org) {
+			team = first(top.id(kContextTeamID), team)
+		}
+		enterprise = org
+	}
+	p.texts.put(&e.Team, team)
+	p.texts.put(&e.Enterprise, enterprise)
 	if p.sub[kIsBot].isTrue() {
 		p.texts.put(&e.BotUser, p.sub.text(kUserID))
 	}

@@ -15,7 +15,7 @@ import (
 // envelope wraps an inner event.
 func envelope(inner string) string {
 	return `{"type":"event_callback","team_id":"T1","enterprise_id":"E1","api_app_id":"A1","event_id":"Ev1","event_time":1700000000,` +
-		`"authorizations":[{"enterprise_id":"E9","team_id":"T9","user_id":"UBOT","is_bot":true}],"event":` + inner + `}`
+		`"authorizations":[{"enterprise_id":"E1","team_id":"T1","user_id":"UBOT","is_bot":true}],"event":` + inner + `}`
 }
 
 // parse fails the test if the payload is refused. What every event has is cleared.
@@ -241,7 +241,7 @@ func TestInteractions(t *testing.T) {
 		}
 	}
 	org := parse(t, form(`{"type":"shortcut","team":null,"enterprise":{"id":"E1"},"user":{"id":"U1","team_id":"T5"},"callback_id":"x"}`))
-	if org.Team != "T5" || org.Enterprise != "E1" {
+	if org.Team != "T5" || org.Enterprise != "E1" || !org.OrgWide {
 		t.Errorf("org-wide: %+v", org)
 	}
 }
@@ -415,5 +415,44 @@ func TestSSLCheckProbes(t *testing.T) {
 	}
 	if _, c, err := event.ParseForm([]byte("ssl_check=true&token=x"), meta); err != nil || !c.SSLCheck {
 		t.Errorf("a probe with another value: %+v %v", c, err)
+	}
+}
+
+func TestTheTeamIsTheOneThatHasInstalledTheApp(t *testing.T) {
+	t.Parallel()
+	inner := `"event":{"type":"app_mention","user":"U1","channel":"C1","ts":"1.2"}`
+	for name, c := range map[string]struct {
+		body             string
+		team, enterprise string
+		orgWide, shared  bool
+	}{
+		"a workspace":                 {`{"type":"event_callback","team_id":"T1",` + inner + `,"authorizations":[{"team_id":"T1","enterprise_id":null,"is_enterprise_install":false}]}`, "T1", "", false, false},
+		"a workspace of a grid":       {`{"type":"event_callback","team_id":"T1","enterprise_id":"E1",` + inner + `,"authorizations":[{"team_id":"T1","enterprise_id":"E1"}]}`, "T1", "E1", false, false},
+		"the other side of a channel": {`{"type":"event_callback","team_id":"T2","enterprise_id":"E2",` + inner + `,"authorizations":[{"team_id":"T1","enterprise_id":"E1"}],"is_ext_shared_channel":true}`, "T1", "E1", false, true},
+		"the other side, no grid":     {`{"type":"event_callback","team_id":"T2","enterprise_id":"E2",` + inner + `,"authorizations":[{"team_id":"T1","enterprise_id":null}],"is_ext_shared_channel":true}`, "T1", "", false, true},
+		"an organisation":             {`{"type":"event_callback","team_id":"T1","enterprise_id":"E1",` + inner + `,"authorizations":[{"team_id":null,"enterprise_id":"E1","is_enterprise_install":true}]}`, "T1", "E1", true, false},
+		"the other side of an organisation's channel": {`{"type":"event_callback","team_id":"T2","enterprise_id":"E2","context_team_id":"T1","context_enterprise_id":"E1",` + inner +
+			`,"authorizations":[{"team_id":null,"enterprise_id":"E1","is_enterprise_install":true}],"is_ext_shared_channel":true}`, "T1", "E1", true, true},
+		"nobody says":            {`{"type":"event_callback","team_id":"T1","enterprise_id":"E1",` + inner + `}`, "T1", "E1", false, false},
+		"only the authorization": {`{"type":"event_callback",` + inner + `,"authorizations":[{"team_id":"T1","enterprise_id":"E1"}]}`, "T1", "E1", false, false},
+		"an organisation alone":  {`{"type":"event_callback","enterprise_id":"E1","event":{"type":"app_uninstalled"}}`, "", "E1", false, false},
+
+		"a view of another team":    {`{"type":"view_submission","team":{"id":"T2"},"user":{"id":"U1","team_id":"T2"},"view":{"callback_id":"x","app_installed_team_id":"T1"}}`, "T1", "", false, false},
+		"a view of an organisation": {`{"type":"view_submission","team":null,"enterprise":{"id":"E1"},"user":{"id":"U1","team_id":"T2"},"view":{"callback_id":"x","app_installed_team_id":"E1"}}`, "T2", "E1", true, false},
+		"a button, org-wide":        {`{"type":"block_actions","team":{"id":"T1"},"enterprise":{"id":"E1"},"is_enterprise_install":true,"user":{"id":"U1"},"actions":[]}`, "T1", "E1", true, false},
+		"a button, not org-wide":    {`{"type":"block_actions","team":{"id":"T1"},"enterprise":{"id":"E1"},"is_enterprise_install":false,"user":{"id":"U1"},"actions":[]}`, "T1", "E1", false, false},
+		"a command, org-wide":       {"command=%2Fd&team_id=T1&enterprise_id=E1&is_enterprise_install=true", "T1", "E1", true, false},
+		"a command, not org-wide":   {"command=%2Fd&team_id=T1&enterprise_id=E1&is_enterprise_install=false", "T1", "E1", false, false},
+		"a command over a socket":   {`{"command":"/d","team_id":"T1","enterprise_id":"E1","is_enterprise_install":"true"}`, "T1", "E1", true, false},
+		"a command with a boolean":  {`{"command":"/d","team_id":"T1","enterprise_id":"E1","is_enterprise_install":true}`, "T1", "E1", true, false},
+	} {
+		e := parse(t, c.body)
+		if e.Team != c.team || e.Enterprise != c.enterprise || e.OrgWide != c.orgWide || e.Shared != c.shared {
+			t.Errorf("%s: team %q, enterprise %q, org-wide %v, shared %v", name, e.Team, e.Enterprise, e.OrgWide, e.Shared)
+		}
+		back, err := event.Decode(e.Encode(nil))
+		if err != nil || back.OrgWide != c.orgWide || back.Shared != c.shared {
+			t.Errorf("%s: stored and read again: %+v %v", name, back, err)
+		}
 	}
 }
