@@ -69,11 +69,7 @@ var pure = []*runtime.Builtin{
 	{Name: "count", Purity: runtime.Pure, Result: "int", Params: []runtime.Param{{Name: "values", Type: runtime.TAny, Variadic: true}}, Fn: func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 		return int64(len(a.List("values"))), nil
 	}},
-	{Name: "json.encode", Purity: runtime.Pure, Result: "string", Params: []runtime.Param{{Name: "value", Type: runtime.TAny}}, Fn: func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-		v, _ := a.Get("value")
-		b, err := runtime.AppendJSON(nil, v)
-		return string(b), err
-	}},
+	{Name: "json.encode", Purity: runtime.Pure, Result: "string", Params: []runtime.Param{{Name: "value", Type: runtime.TAny}}, Fn: encodeJSON},
 	{Name: "json.decode", Purity: runtime.Pure, Result: "value", Params: []runtime.Param{text}, Fn: func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 		return runtime.ParseJSON([]byte(a.Text("text")))
 	}},
@@ -91,6 +87,22 @@ var pure = []*runtime.Builtin{
 		return nil, fmt.Errorf("%s is refused", a.Text("text"))
 	}},
 	{Name: "version", Purity: runtime.Constant, Value: "1.2"},
+}
+
+// longest bounds what json.encode makes: without, p = json.encode(p) would double
+// p with each call, for the price of a call.
+const longest = 1 << 20
+
+func encodeJSON(x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
+	v, _ := a.Get("value")
+	b, err := runtime.AppendJSON(nil, v)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > longest {
+		return nil, fmt.Errorf("json.encode: %d bytes, and at most %d are made", len(b), longest)
+	}
+	return string(b), x.Charge(uint64(len(b) / 16))
 }
 
 func find(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
