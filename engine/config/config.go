@@ -55,6 +55,7 @@ type Config struct {
 	// RulesGit is a repository that rules are fetched from, beside Rules.
 	RulesGit RulesGit `key:"rules_git"`
 	Queue    Queue    `key:"queue"`
+	Installs Installs `key:"installs"`
 	// Sandbox is default, strict or none.
 	Sandbox string `key:"sandbox"`
 	// Workers is the number of worker processes; 0 means one per processor.
@@ -128,6 +129,14 @@ type Queue struct {
 	Shards int `key:"shards"`
 	// MaxBytes bounds the store on disk.
 	MaxBytes Size `key:"max_bytes"`
+}
+
+// Installs is how installations of the app in workspaces are kept (OAuth).
+type Installs struct {
+	// Keys encrypt the tokens in the store: the first seals, the others open
+	// what was sealed before, while the key is being changed. 32 bytes each, as
+	// base64 or 64 hex digits.
+	Keys []string `key:"keys"`
 }
 
 // Limits bound scripts and requests: SPEC §9.

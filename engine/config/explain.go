@@ -20,7 +20,7 @@ type Value struct {
 // secret keys are shown masked.
 func isSecret(key string) bool {
 	switch key {
-	case "rules_git.secret", "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token":
+	case "rules_git.secret", "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token", "installs.keys":
 		return true
 	}
 	return strings.HasPrefix(key, "secrets.") || strings.HasPrefix(key, "authorization.keys.") && strings.HasSuffix(key, ".hash")
@@ -116,6 +116,7 @@ func show(v reflect.Value) string {
 func (c *Config) SecretValues() []string {
 	out := append([]string(nil), c.Slack.SigningSecrets...)
 	out = append(out, c.RulesGit.Secret, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken)
+	out = append(out, c.Installs.Keys...)
 	out = append(out, c.appSecrets()...)
 	for _, k := range keysOf(c.Secrets) {
 		out = append(out, c.Secrets[k])

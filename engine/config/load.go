@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/starling-rules/starling/engine/keyring"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -43,6 +44,7 @@ var variables = []struct{ name, key string }{
 	{"STARLING_RULES", "rules"},
 	{"STARLING_DATA", "data"},
 	{"STARLING_NATS_URL", "queue.url"},
+	{"STARLING_KEY", "installs.keys"},
 	{"LOG_LEVEL", "log.level"},
 }
 
@@ -262,6 +264,11 @@ func (c *Config) validate() runtime.Errors {
 	c.validateAuthorization(bad)
 	c.validateAccess(bad)
 	c.validateGit(bad)
+	if len(c.Installs.Keys) > 0 {
+		if _, err := keyring.New(c.Installs.Keys...); err != nil {
+			bad("installs.keys", err.Error(), "")
+		}
+	}
 	for team := range c.Bots {
 		if _, ok := c.Teams[team]; !ok {
 			bad("bots."+team, "no such team", hintFor(team, keysOf(c.Teams)))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-rules/starling/engine/keyring"
 	"github.com/starling-rules/starling/engine/queue"
 )
 
@@ -144,10 +145,10 @@ type Sealed struct {
 }
 
 // ListSealed lists all records of a state, by app and place. Without keys none
-// is opened, and each has ErrKey for its problem.
-func ListSealed(ctx context.Context, state queue.State, keys *Keyring) ([]Sealed, error) {
+// is opened, and each has keyring.ErrKey for its problem.
+func ListSealed(ctx context.Context, state queue.State, keys *keyring.Keyring) ([]Sealed, error) {
 	if keys == nil {
-		keys = &Keyring{}
+		keys = &keyring.Keyring{}
 	}
 	names, err := state.List(ctx, Space, "", 0)
 	if err != nil {
@@ -167,7 +168,7 @@ func ListSealed(ctx context.Context, state queue.State, keys *Keyring) ([]Sealed
 			return nil, fmt.Errorf("read installation %s: %w", id, err)
 		}
 		rec := Sealed{ID: id}
-		rec.Installation, rec.Key, rec.Problem = keys.openRecord(id, record)
+		rec.Installation, rec.Key, rec.Problem = openRecord(keys, id, record)
 		out = append(out, rec)
 	}
 	return out, nil

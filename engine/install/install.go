@@ -3,7 +3,6 @@
 //
 //	Installation  one app in one workspace, or in all of an organisation
 //	Grant         one token with its scopes, when it expires, and how to renew it
-//	Keyring       the keys that installations are encrypted with (STARLING_KEY)
 //	Store         Put, Get, Find, List, Delete; Subscribe and Follow for changes
 //	FromAnswer    an installation from Slack's answer to oauth.v2.access
 //

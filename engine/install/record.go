@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/starling-rules/starling/engine/keyring"
 )
 
 // Space begins the names of installations in the state of the store: no script
@@ -103,7 +105,7 @@ func (p plainGrant) grant() Grant {
 }
 
 // sealRecord makes the record of an installation.
-func (r *Keyring) sealRecord(in *Installation) ([]byte, error) {
+func sealRecord(r *keyring.Keyring, in *Installation) ([]byte, error) {
 	p := plainInstal{plain: (*plain)(in), Bot: toPlain(in.Bot)}
 	for user, g := range in.Users {
 		if p.Users == nil {
@@ -119,17 +121,17 @@ func (r *Keyring) sealRecord(in *Installation) ([]byte, error) {
 		return nil, err
 	}
 	env := envelope{Version: envelopeVersion}
-	env.Key, env.Sealed = r.seal(text, bindingOf(in.ID()))
+	env.Key, env.Sealed = r.Seal(text, bindingOf(in.ID()))
 	return json.Marshal(env)
 }
 
 // openRecord reads the record of an installation, and which key it is sealed with.
-func (r *Keyring) openRecord(id ID, record []byte) (*Installation, string, error) {
+func openRecord(r *keyring.Keyring, id ID, record []byte) (*Installation, string, error) {
 	env, err := readEnvelope(record)
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := r.open(env.Key, env.Sealed, bindingOf(id))
+	text, err := r.Open(env.Key, env.Sealed, bindingOf(id))
 	if err != nil {
 		return nil, env.Key, err
 	}
@@ -152,7 +154,7 @@ func (r *Keyring) openRecord(id ID, record []byte) (*Installation, string, error
 	}
 	in.Revision = revisionOf(record)
 	if in.ID() != id {
-		return nil, env.Key, ErrSealed
+		return nil, env.Key, keyring.ErrSealed
 	}
 	return in, env.Key, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/starling-rules/starling/engine/keyring"
 	"github.com/starling-rules/starling/engine/queue"
 )
 
@@ -26,7 +27,7 @@ var (
 // Options are what a Store is made of. State and Keys are required.
 type Options struct {
 	State queue.State
-	Keys  *Keyring
+	Keys  *keyring.Keyring
 	// Shared says that other processes work on the same state: they are told
 	// of changes, and Follow hears of theirs.
 	Shared bool
@@ -61,7 +62,7 @@ type Change struct {
 	Elsewhere bool
 }
 
-// Open reads all installations. It fails with ErrKey or ErrSealed if there is
+// Open reads all installations. It fails with keyring.ErrKey or keyring.ErrSealed if there is
 // one that the keys do not open: to go on without it would be to lose it.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -149,7 +150,7 @@ func (s *Store) put(ctx context.Context, in *Installation) (*Installation, error
 	if in.Installed.IsZero() {
 		in.Installed = in.Updated
 	}
-	record, err := s.o.Keys.sealRecord(in)
+	record, err := sealRecord(s.o.Keys, in)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +270,7 @@ func (s *Store) take(ctx context.Context, id ID) (*Installation, error) {
 	case errors.Is(err, queue.ErrNotFound):
 		err = nil
 	case err == nil:
-		in, _, err = s.o.Keys.openRecord(id, record)
+		in, _, err = openRecord(s.o.Keys, id, record)
 	}
 	changed := false
 	if err == nil {

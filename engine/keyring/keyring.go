@@ -1,4 +1,13 @@
-package install
+// Package keyring encrypts what the store keeps of credentials.
+//
+//	Keyring   several keys: the first seals, all open
+//	Generate  a new key, as text
+//
+// Sealing is AES-256-GCM with a nonce at random. What is sealed is bound to a
+// text (associated data), and opens with the same text alone.
+//
+// The package knows neither the store nor what is sealed.
+package keyring
 
 import (
 	"crypto/aes"
@@ -14,12 +23,12 @@ import (
 	"strings"
 )
 
-// KeySize is the size of a key in bytes.
-const KeySize = 32
+// Size is the size of a key in bytes.
+const Size = 32
 
-// Keyring is the keys that installations are encrypted with. New records are
-// sealed with the first; the others open what was sealed before the first
-// came. Immutable; it does not print its keys.
+// Keyring is some keys. The first seals; the others open what was sealed before
+// the first came. Immutable; it does not print its keys. The zero value has no
+// key: it opens nothing, and must not seal.
 type Keyring struct {
 	keys []ringKey
 }
@@ -29,9 +38,9 @@ type ringKey struct {
 	gcm cipher.AEAD
 }
 
-// NewKeyring reads keys, each 32 bytes as 64 hex digits or base64. The error
+// New reads keys, each 32 bytes as 64 hex digits or base64. The error
 // counts keys from 1 and repeats nothing of them.
-func NewKeyring(texts ...string) (*Keyring, error) {
+func New(texts ...string) (*Keyring, error) {
 	r := &Keyring{}
 	for i, text := range texts {
 		key, err := parseKey(text)
@@ -48,15 +57,15 @@ func NewKeyring(texts ...string) (*Keyring, error) {
 	return r, nil
 }
 
-// CheckKey says what is wrong with the text of a key, or nil.
-func CheckKey(text string) error {
+// Check says what is wrong with the text of a key, or nil.
+func Check(text string) error {
 	_, err := parseKey(text)
 	return err
 }
 
-// GenerateKey makes a key, as NewKeyring reads it.
-func GenerateKey() string {
-	var key [KeySize]byte
+// Generate makes a key, as New reads it.
+func Generate() string {
+	var key [Size]byte
 	_, _ = rand.Read(key[:]) // never fails
 	return base64.StdEncoding.EncodeToString(key[:])
 }
@@ -69,8 +78,8 @@ func parseKey(text string) ([]byte, error) {
 		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
 		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
 	} {
-		if key, err := decode(text); err == nil && len(key) == KeySize {
-			if slices.Equal(key, make([]byte, KeySize)) {
+		if key, err := decode(text); err == nil && len(key) == Size {
+			if slices.Equal(key, make([]byte, Size)) {
 				return nil, errors.New("all zeros is no key")
 			}
 			return key, nil
@@ -82,7 +91,7 @@ func parseKey(text string) ([]byte, error) {
 // add derives from a key its name and what it encrypts with: the name, which is
 // stored in plain, tells nothing of either.
 func (r *Keyring) add(key []byte) error {
-	name, err := hkdf.Key(sha256.New, key, nil, "starling installations: key id", 6)
+	name, err := hkdf.Key(sha256.New, key, nil, "starling keyring: id", 6)
 	if err != nil {
 		return err
 	}
@@ -90,7 +99,7 @@ func (r *Keyring) add(key []byte) error {
 	if r.find(id) != nil {
 		return errors.New("it is there twice")
 	}
-	secret, err := hkdf.Key(sha256.New, key, nil, "starling installations: AES-256-GCM", KeySize)
+	secret, err := hkdf.Key(sha256.New, key, nil, "starling keyring: AES-256-GCM", Size)
 	if err != nil {
 		return err
 	}
@@ -130,21 +139,23 @@ func (r *Keyring) String() string { return "keys " + strings.Join(r.IDs(), ", ")
 // GoString hides the keys from %#v.
 func (r *Keyring) GoString() string { return r.String() }
 
-// seal encrypts text with the first key; what it is bound to has to be the same
-// to open it.
-func (r *Keyring) seal(text []byte, boundTo string) (keyID string, sealed []byte) {
+// Seal encrypts text with the first key, and names that key. What it is bound
+// to has to be the same to open it.
+func (r *Keyring) Seal(text []byte, boundTo string) (keyID string, sealed []byte) {
 	k := r.keys[0]
 	return k.id, k.gcm.Seal(nil, nil, text, []byte(boundTo))
 }
 
-// ErrKey says that a record is sealed with a key that is not in the keyring.
+// ErrKey says that something is sealed with a key that is not in the keyring.
 var ErrKey = errors.New("sealed with another key")
 
-// ErrSealed says that a record does not open although its key is there: it is
-// damaged, or was moved from another name.
-var ErrSealed = errors.New("does not open: it is damaged, or is that of another name")
+// ErrSealed says that something does not open although its key is there: it is
+// damaged, or bound to another text.
+var ErrSealed = errors.New("it does not open: it is damaged, or was moved there from another name")
 
-func (r *Keyring) open(keyID string, sealed []byte, boundTo string) ([]byte, error) {
+// Open decrypts what Seal has encrypted with one of the keys. The errors are
+// ErrKey and ErrSealed.
+func (r *Keyring) Open(keyID string, sealed []byte, boundTo string) ([]byte, error) {
 	k := r.find(keyID)
 	if k == nil {
 		return nil, fmt.Errorf("%w: %.20q is not among %s", ErrKey, keyID, r)
