@@ -23,6 +23,7 @@
 package wait
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,11 @@ type Heard struct {
 	State *runtime.Dict
 	// Tell is told to the user of the event alone, if not empty.
 	Tell string
+	// Then, if not nil, is called once after the verdict, with Partial (its state
+	// is stored) and Refuse; nothing waits for it, and it may ask Slack: show how
+	// far a question is, or open the form whose button was pressed. Of a Match,
+	// Resume does such things.
+	Then func(ctx context.Context)
 }
 
 // refPrefix begins action ids, callback ids and private metadata that name a run.
