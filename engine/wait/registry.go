@@ -1,0 +1,375 @@
+package wait
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+)
+
+// Options configure a Registry. Store is required.
+type Options struct {
+	Store queue.Store
+	// Continue makes an answered run go on. It is called at least once for each
+	// answer, also after a restart, and must make a repeat harmless.
+	Continue func(ctx context.Context, row *Row) error
+	// Retention is how long ended runs are kept, default 14 days, and
+	// RetentionBytes how many bytes of them, default 128 MiB: the oldest go.
+	Retention      time.Duration
+	RetentionBytes int64
+	// Changed is told how many runs wait, whenever that changes. May be nil.
+	Changed func(waiting int)
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+// The defaults of retention.
+const (
+	DefaultRetention      = 14 * 24 * time.Hour
+	DefaultRetentionBytes = 128 << 20
+)
+
+// Registry is the runs that wait. Safe for concurrent use, by any number of
+// processes on one store.
+type Registry struct {
+	o     Options
+	rows  queue.Waits
+	index Index
+
+	ended    atomic.Int64 // bytes of ended rows, as far as this process knows
+	trimming sync.Mutex
+}
+
+// NewRegistry returns a registry that knows nothing yet: see Load.
+func NewRegistry(o Options) *Registry {
+	if o.Retention <= 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.RetentionBytes <= 0 {
+		o.RetentionBytes = DefaultRetentionBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Registry{o: o, rows: o.Store.Waits()}
+}
+
+// TimerPrefix begins the ids of the timers of waits.
+const TimerPrefix = "wait/"
+
+// timerID names the timer of one wait of a run: a late one of a wait before
+// does no harm.
+func timerID(run string, step int) string { return TimerPrefix + run + "." + strconv.Itoa(step) }
+
+// ParseTimer reads the id of a timer.
+func ParseTimer(id string) (run string, step int, ok bool) {
+	id, ok = strings.CutPrefix(id, TimerPrefix)
+	if !ok {
+		return "", 0, false
+	}
+	run, number, _ := strings.Cut(id, ".")
+	step, err := strconv.Atoi(number)
+	return run, step, err == nil
+}
+
+// Load fills the index, so that no event that is delivered later is missed,
+// and has those go on whose answer an earlier process could not pass on.
+func (g *Registry) Load(ctx context.Context) error {
+	var answered []string
+	var bytes int64
+	err := g.rows.List(ctx, func(p queue.Parked) {
+		s, err := summary(p)
+		if err != nil {
+			g.o.Logger.Error("a parked run cannot be read", "run", p.Run, "err", err)
+			return
+		}
+		switch s.State {
+		case Waiting:
+			g.index.set(s)
+		case Answered:
+			answered = append(answered, s.Run)
+		case Ended:
+			bytes += int64(s.Bytes)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	g.ended.Store(bytes)
+	g.tell()
+	for _, run := range answered {
+		row, err := g.Get(ctx, run)
+		if errors.Is(err, queue.ErrNotFound) || err == nil && row.State != Answered {
+			continue
+		}
+		if err == nil {
+			err = g.Continue(ctx, row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Follow keeps the index in step with what other processes do until ctx ends.
+func (g *Registry) Follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := g.rows.Watch(ctx, func(p queue.Parked) {
+			if s, err := summary(p); err == nil {
+				g.index.set(s)
+				g.tell()
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		g.o.Logger.Warn("parked runs are read anew", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (g *Registry) tell() {
+	if g.o.Changed != nil {
+		g.o.Changed(g.index.Len())
+	}
+}
+
+// Len is how many runs wait, as far as this process knows.
+func (g *Registry) Len() int { return g.index.Len() }
+
+// Get returns a row, or queue.ErrNotFound.
+func (g *Registry) Get(ctx context.Context, run string) (*Row, error) {
+	p, err := g.rows.Get(ctx, run)
+	if err != nil {
+		if errors.Is(err, queue.ErrNotFound) {
+			g.index.drop(run, ^uint64(0))
+		}
+		return nil, err
+	}
+	return decodeRow(p)
+}
+
+// Find returns the runs that an event may be for: those that share a key with
+// it. It does not look into the store.
+func (g *Registry) Find(e *event.Event) []string {
+	if !g.index.keyed() {
+		return nil
+	}
+	return g.index.find(KeysOf(e))
+}
+
+// List calls f with a summary of every row, in no order.
+func (g *Registry) List(ctx context.Context, f func(Summary)) error {
+	return g.rows.List(ctx, func(p queue.Parked) {
+		if s, err := summary(p); err == nil {
+			f(s)
+		}
+	})
+}
+
+// write stores a row in the place of what was read, and indexes it.
+func (g *Registry) write(ctx context.Context, r *Row, ttl time.Duration) error {
+	p, err := r.park()
+	if err != nil {
+		return err
+	}
+	rev, err := g.rows.Put(ctx, p, ttl)
+	if err != nil {
+		return err
+	}
+	r.Rev, p.Rev = rev, rev
+	s, err := summary(p)
+	if err != nil {
+		return err
+	}
+	if s.State == Waiting {
+		g.index.set(s)
+	} else {
+		g.index.drop(r.Run, rev)
+	}
+	g.tell()
+	return nil
+}
+
+// Park stores a run that waits, in the place of revision r.Rev (0: it is new),
+// and sets its timer. It can be repeated: that the run waits there already, or
+// has gone on since, is no error.
+func (g *Registry) Park(ctx context.Context, r *Row) error {
+	r.State, r.Answer = Waiting, nil
+	for {
+		err := g.write(ctx, r, 0)
+		if err == nil {
+			return g.setTimer(ctx, r)
+		}
+		if !errors.Is(err, queue.ErrChanged) {
+			return fmt.Errorf("park: %w", err)
+		}
+		now, err := g.Get(ctx, r.Run)
+		switch {
+		case errors.Is(err, queue.ErrNotFound):
+			r.Rev = 0
+		case err != nil:
+			return err
+		case Reached(now, r.Wait.Step):
+			if now.State == Waiting && now.Wait.Step == r.Wait.Step {
+				return g.setTimer(ctx, now)
+			}
+			return nil
+		default:
+			r.Rev = now.Rev
+		}
+	}
+}
+
+// Reached reports whether a run has parked at a step, or gone beyond it.
+func Reached(r *Row, step int) bool {
+	return r.State == Ended || r.Wait != nil && r.Wait.Step >= step
+}
+
+func (g *Registry) setTimer(ctx context.Context, r *Row) error {
+	if r.Wait.Until.IsZero() {
+		return nil
+	}
+	return g.o.Store.Timers().Set(ctx, queue.Timer{ID: timerID(r.Run, r.Wait.Step), Key: r.Key, At: r.Wait.Until})
+}
+
+// Claim answers the wait of a step. Of several that try, one has won: it, and a
+// repeat of it, is told so and has the run go on (Continue). The others are
+// given the row as the winner left it. state replaces the state of the wait, if
+// it is not nil. queue.ErrNotFound if there is no such run.
+func (g *Registry) Claim(ctx context.Context, run string, step int, a *Answer, state func(*Wait) *Wait) (row *Row, won bool, err error) {
+	return g.change(ctx, run, func(r *Row) (bool, error) {
+		switch {
+		case r.State == Answered && r.Wait.Step == step && same(r.Answer, a):
+			return false, nil // this very answer, before
+		case r.State != Waiting || r.Wait.Step != step:
+			return false, errLost
+		}
+		r.State, r.Answer = Answered, a
+		if state != nil {
+			r.Wait = state(r.Wait)
+		}
+		return true, nil
+	})
+}
+
+var errLost = errors.New("somebody else was first")
+
+// same reports whether two answers are one.
+func same(a, b *Answer) bool {
+	return a != nil && a.By == b.By && a.Event.ID == b.Event.ID && a.Who == b.Who && (a.By == ByEvent || a.By == ByTimeout || a.At.Equal(b.At))
+}
+
+// Count notes an event that counts towards the answer of a wait, with the state
+// that it leaves. won is false if the run waits there no more.
+func (g *Registry) Count(ctx context.Context, r *Row, w *Wait, ev string) error {
+	next := *r
+	next.Wait, next.Heard = w, append(append([]string(nil), r.Heard[max(0, len(r.Heard)-maxHeard+1):]...), ev)
+	return g.write(ctx, &next, 0)
+}
+
+// change applies f to the present row until nobody comes between.
+func (g *Registry) change(ctx context.Context, run string, f func(*Row) (write bool, err error)) (*Row, bool, error) {
+	for {
+		r, err := g.Get(ctx, run)
+		if err != nil {
+			return nil, false, err
+		}
+		write, err := f(r)
+		if errors.Is(err, errLost) {
+			return r, false, nil
+		}
+		if err != nil {
+			return r, false, err
+		}
+		if !write {
+			return r, true, nil
+		}
+		err = g.write(ctx, r, 0)
+		if err == nil {
+			return r, true, nil
+		}
+		if !errors.Is(err, queue.ErrChanged) {
+			return nil, false, err
+		}
+	}
+}
+
+// Continue has an answered run go on, and ends its timer.
+func (g *Registry) Continue(ctx context.Context, r *Row) error {
+	if g.o.Continue == nil {
+		return nil
+	}
+	if err := g.o.Continue(ctx, r); err != nil {
+		return err
+	}
+	if r.Wait != nil && !r.Wait.Until.IsZero() && (r.Answer == nil || r.Answer.By != ByTimeout) {
+		if err := g.o.Store.Timers().Cancel(ctx, r.Key, timerID(r.Run, r.Wait.Step)); err != nil {
+			g.o.Logger.Debug("a timer is left to run out", "run", r.Run, "err", err)
+		}
+	}
+	return nil
+}
+
+// Begin stores a run that has yet to begin, or to go on from a base, and has it
+// go on at once, or when its wait says.
+func (g *Registry) Begin(ctx context.Context, r *Row) error {
+	if r.Answer == nil {
+		return g.Park(ctx, r)
+	}
+	r.State = Answered
+	err := g.write(ctx, r, 0)
+	if errors.Is(err, queue.ErrChanged) { // it is there already
+		if r, err = g.Get(ctx, r.Run); err != nil || r.State != Answered {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return g.Continue(ctx, r)
+}
+
+// Finish keeps a run that has ended, in the place of its row, for the retention.
+func (g *Registry) Finish(ctx context.Context, r *Row) error {
+	r.State, r.Ended = Ended, g.o.Now()
+	for {
+		err := g.write(ctx, r, g.o.Retention)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, queue.ErrChanged) {
+			return fmt.Errorf("keep an ended run: %w", err)
+		}
+		now, err := g.Get(ctx, r.Run)
+		switch {
+		case errors.Is(err, queue.ErrNotFound):
+			r.Rev = 0
+		case err != nil:
+			return err
+		case now.State == Ended:
+			return nil
+		default:
+			r.Rev = now.Rev
+		}
+	}
+	if g.ended.Add(int64(len(r.Base))) > g.o.RetentionBytes {
+		g.trim(ctx)
+	}
+	return nil
+}
