@@ -10,6 +10,7 @@ import (
 	"github.com/starling-rules/starling/engine/admin"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/socket"
 )
 
 // maxPast bounds the events that are looked at for when rules ran last.
@@ -116,6 +117,8 @@ type Status struct {
 	Revision string `json:"revision,omitempty"`
 	// Files are the rule files with errors, or that are questionable.
 	Files []FileTrouble `json:"files"`
+	// Socket are the connections of Socket Mode; empty without it.
+	Socket []socket.ConnState `json:"socket,omitempty"`
 }
 
 // FileTrouble is what is wrong with a rule file.
@@ -139,6 +142,9 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	s := &Status{
 		Version: e.o.Version, Started: e.born, Rules: rep.Rules, Off: len(e.SwitchedOff()),
 		Pending: q.Pending, OldestAge: q.OldestAge, Dead: q.Dead, Health: q.Health, Revision: e.revision(), Files: []FileTrouble{},
+	}
+	if e.socket != nil {
+		s.Socket = e.socket.State()
 	}
 	for _, f := range rep.Files {
 		if len(f.Errors)+len(f.Warnings) == 0 {

@@ -36,7 +36,7 @@ func (e *Engine) listen() error {
 		return nil
 	}
 	e.admin, err = ingress.NewAdmin(ingress.AdminOptions{
-		Addr: c.Admin, Listener: e.o.Admin, Ready: e.ready, Metrics: e.metrics, Logger: e.log, Now: e.o.Now,
+		Addr: c.Admin, Listener: e.o.Admin, Ready: e.ready, Detail: e.readiness, Metrics: e.metrics, Logger: e.log, Now: e.o.Now,
 		Limits: ingress.Limits{MaxBody: 8 << 20}, // a batch of records, one of them large
 	})
 	if err != nil {

@@ -146,6 +146,18 @@ func (e *Engine) ready() error {
 	return nil
 }
 
+// readiness is what operators are told beside whether events can be taken.
+func (e *Engine) readiness() map[string]any {
+	more := map[string]any{}
+	if n := e.loader.Report().Errors; n > 0 {
+		more["rule_file_errors"] = n
+	}
+	if e.socket != nil {
+		more["socket"] = e.socket.State()
+	}
+	return more
+}
+
 // shut closes what New opened, once.
 func (e *Engine) shut(ctx context.Context) {
 	e.close.Do(func() {

@@ -25,9 +25,11 @@ type AdminOptions struct {
 	Listener net.Listener
 	Limits   Limits
 	Ready    func() error
-	Metrics  *metric.Set
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Detail is what /readyz tells beside that: fields of its object. May be nil.
+	Detail  func() map[string]any
+	Metrics *metric.Set
+	Logger  *slog.Logger
+	Now     func() time.Time
 	// Hosts are further names under which mounted handlers may be asked for,
 	// beside localhost and IP addresses (which no web page can be named after).
 	Hosts []string
@@ -101,7 +103,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		return nil, err
 	}
 	a := &Admin{o: o, router: newRouter()}
-	healthRoutes(a.router, a.ready, o.Now)
+	healthRoutes(a.router, a.ready, o.Detail, o.Now)
 	if o.Metrics != nil {
 		h := promhttp.HandlerFor(o.Metrics.Registry, promhttp.HandlerOpts{})
 		a.router.GET("/metrics", fasthttpadaptor.NewFastHTTPHandler(h))

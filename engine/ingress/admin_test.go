@@ -41,7 +41,8 @@ func TestAdminServesMetricsHealthAndMountedHandlers(t *testing.T) {
 	srv := start(t, s, func(o *ingress.Options) { o.Metrics = m })
 	do(t, srv, request{body: message})
 	do(t, srv, request{body: message, unsigned: true})
-	a := startAdmin(t, ingress.AdminOptions{Metrics: m})
+	detail := map[string]any{"socket": []string{"<up>"}}
+	a := startAdmin(t, ingress.AdminOptions{Metrics: m, Detail: func() map[string]any { return detail }})
 	get := func(path string) response {
 		t.Helper()
 		c := dial(t, a.Addr())
@@ -59,7 +60,11 @@ func TestAdminServesMetricsHealthAndMountedHandlers(t *testing.T) {
 			t.Errorf("no %s in %d %s", want, r.status, r.body)
 		}
 	}
-	if r := get("/readyz"); r.status != 200 {
+	if r := get("/readyz"); r.status != 200 || r.body != `{"ready":true,"socket":["\u003cup\u003e"]}` {
+		t.Errorf("%+v", r)
+	}
+	delete(detail, "socket")
+	if r := get("/readyz"); r.status != 200 || r.body != `{"ready":true}` {
 		t.Errorf("%+v", r)
 	}
 	if r := get("/runs/Ev%201?limit=3&limit=4"); r.status != 200 || r.body != `{"id":"Ev 1","limit":"3"}`+"\n" || r.header.Get("Content-Type") != "application/json" {

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"encoding/json"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -14,8 +15,9 @@ import (
 	"github.com/starling-rules/starling/runtime"
 )
 
-// healthRoutes adds the three probes: alive (two spellings), and ready.
-func healthRoutes(r *router.Router, ready func() error, now func() time.Time) {
+// healthRoutes adds the three probes: alive (two spellings), and ready. With
+// detail, which may be nil, the latter tells operators more than the reason.
+func healthRoutes(r *router.Router, ready func() error, detail func() map[string]any, now func() time.Time) {
 	both := func(path string, h fasthttp.RequestHandler) {
 		r.GET(path, h)
 		r.HEAD(path, h)
@@ -29,17 +31,27 @@ func healthRoutes(r *router.Router, ready func() error, now func() time.Time) {
 		sayJSON(ctx, fasthttp.StatusOK, append(strconv.AppendInt(b, now().Unix(), 10), '}'))
 	})
 	both("/readyz", func(ctx *fasthttp.RequestCtx) {
-		err := ready()
-		if err == nil {
-			sayJSON(ctx, fasthttp.StatusOK, []byte(`{"ready":true}`))
-			return
+		status, b := fasthttp.StatusOK, []byte(`{"ready":true`)
+		if err := ready(); err != nil {
+			status, b = fasthttp.StatusServiceUnavailable, []byte(`{"ready":false,"reason":""`)
+			if with, jsonErr := runtime.AppendJSON([]byte(`{"ready":false,"reason":`), err.Error()); jsonErr == nil {
+				b = with
+			}
 		}
-		b, jsonErr := runtime.AppendJSON([]byte(`{"ready":false,"reason":`), err.Error())
-		if jsonErr != nil {
-			b = []byte(`{"ready":false,"reason":""`)
-		}
-		sayJSON(ctx, fasthttp.StatusServiceUnavailable, append(b, '}'))
+		sayJSON(ctx, status, append(appendDetail(b, detail), '}'))
 	})
+}
+
+// appendDetail appends more fields to an object.
+func appendDetail(b []byte, detail func() map[string]any) []byte {
+	if detail == nil {
+		return b
+	}
+	more, err := json.Marshal(detail())
+	if err != nil || len(more) < len(`{"":0}`) {
+		return b
+	}
+	return append(append(b, ','), more[1:len(more)-1]...)
 }
 
 // counts are the metrics of this package, resolved beforehand: looking a label

@@ -141,7 +141,7 @@ func (s *Server) routes() *router.Router {
 	for _, p := range slackPaths {
 		r.POST(p, s.slack)
 	}
-	healthRoutes(r, s.ready, s.o.Now)
+	healthRoutes(r, s.ready, nil, s.o.Now)
 	s.mounts(r.Handle)
 	r.NotFound = s.webhook
 	return r

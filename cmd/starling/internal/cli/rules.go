@@ -101,6 +101,9 @@ func (c *command) printStatus(s engine.Status) error {
 		fmt.Fprintf(out, "revision   %s\n", s.Revision)
 	}
 	fmt.Fprintf(out, "queue      %d events, the oldest waits for %.0f s; %d are dead\nstore      %s\n", s.Pending, s.OldestAge, s.Dead, s.Health)
+	for _, l := range s.Socket {
+		fmt.Fprintf(out, "socket %d   %s since %s, opened %d times\n", l.Number, l, l.Since.Format(time.DateTime), l.Opened)
+	}
 	bad := false
 	for _, f := range s.Files {
 		if f.Errors != "" {
