@@ -25,6 +25,7 @@ type Set struct {
 	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
 	HTTP      *prometheus.CounterVec   // method, outcome: status class or error
 	Throttled *prometheus.CounterVec   // method
+	Tokens    *prometheus.CounterVec   // what: start install refresh exchange revoke; outcome: ok or an error code
 	Socket    *prometheus.CounterVec   // state: what happened to a connection of Socket Mode
 	Reloads   *prometheus.CounterVec   // outcome: ok error
 	FileErrs  prometheus.Gauge         // rule files whose newest version has an error
@@ -86,6 +87,7 @@ func New(version string) *Set {
 		Throttled: counter("throttled_total", "Slack answers with status 429.", "method"),
 		Reloads:   counter("reloads_total", "Reloads of the rules.", "outcome"),
 		FileErrs:  gauge("rule_file_errors", "Rule files whose newest version has an error."),
+		Tokens:    counter("token_changes_total", "What was done about tokens: installations, renewals, revocations.", "what", "outcome"),
 		Socket:    counter("socket_events_total", "What happened to connections of Socket Mode.", "state"),
 		Rules:     gauge("rules", "Rules loaded."),
 		SlowRules: gauge("rules_unindexed", "Message rules without a literal text to index by: they are tried on every message."),
