@@ -128,8 +128,8 @@ func readAnswer(d *runtime.Decoder) *Answer {
 	return a
 }
 
-func (o *Origin) texts() [8]*string {
-	return [...]*string{&o.ID, &o.Kind, &o.Team, &o.User, &o.Channel, &o.TS, &o.TriggerID, &o.ResponseURL}
+func (o *Origin) texts() [9]*string {
+	return [...]*string{&o.ID, &o.Key, &o.Kind, &o.Team, &o.User, &o.Channel, &o.TS, &o.TriggerID, &o.ResponseURL}
 }
 
 func appendTime(b []byte, t time.Time) []byte {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/runtime"
 )
 
 // Options configure a Registry. Store is required.
@@ -250,64 +252,69 @@ func (g *Registry) setTimer(ctx context.Context, r *Row) error {
 
 // Claim answers the wait of a step. Of several that try, one has won: it, and a
 // repeat of it, is told so and has the run go on (Continue). The others are
-// given the row as the winner left it. state replaces the state of the wait, if
-// it is not nil. queue.ErrNotFound if there is no such run.
-func (g *Registry) Claim(ctx context.Context, run string, step int, a *Answer, state func(*Wait) *Wait) (row *Row, won bool, err error) {
-	return g.change(ctx, run, func(r *Row) (bool, error) {
-		switch {
-		case r.State == Answered && r.Wait.Step == step && same(r.Answer, a):
-			return false, nil // this very answer, before
-		case r.State != Waiting || r.Wait.Step != step:
-			return false, errLost
-		}
-		r.State, r.Answer = Answered, a
-		if state != nil {
-			r.Wait = state(r.Wait)
-		}
-		return true, nil
-	})
-}
-
-var errLost = errors.New("somebody else was first")
-
-// same reports whether two answers are one.
-func same(a, b *Answer) bool {
-	return a != nil && a.By == b.By && a.Event.ID == b.Event.ID && a.Who == b.Who && (a.By == ByEvent || a.By == ByTimeout || a.At.Equal(b.At))
-}
-
-// Count notes an event that counts towards the answer of a wait, with the state
-// that it leaves. won is false if the run waits there no more.
-func (g *Registry) Count(ctx context.Context, r *Row, w *Wait, ev string) error {
-	next := *r
-	next.Wait, next.Heard = w, append(append([]string(nil), r.Heard[max(0, len(r.Heard)-maxHeard+1):]...), ev)
-	return g.write(ctx, &next, 0)
-}
-
-// change applies f to the present row until nobody comes between.
-func (g *Registry) change(ctx context.Context, run string, f func(*Row) (write bool, err error)) (*Row, bool, error) {
+// given the row as the winner left it. queue.ErrNotFound if there is no such run.
+func (g *Registry) Claim(ctx context.Context, run string, step int, a *Answer) (row *Row, won bool, err error) {
 	for {
 		r, err := g.Get(ctx, run)
 		if err != nil {
 			return nil, false, err
 		}
-		write, err := f(r)
-		if errors.Is(err, errLost) {
+		switch {
+		case r.State == Answered && r.Wait.Step == step && same(r.Answer, a):
+			return r, true, nil // this very answer, before
+		case r.State != Waiting || r.Wait.Step != step:
 			return r, false, nil
 		}
-		if err != nil {
-			return r, false, err
-		}
-		if !write {
-			return r, true, nil
-		}
-		err = g.write(ctx, r, 0)
-		if err == nil {
+		if err = g.Take(ctx, r, a, nil); err == nil {
 			return r, true, nil
 		}
 		if !errors.Is(err, queue.ErrChanged) {
 			return nil, false, err
 		}
 	}
+}
+
+// same reports whether two answers are one.
+func same(a, b *Answer) bool {
+	return a != nil && a.By == b.By && a.Event.Key == b.Event.Key && a.Who == b.Who && (a.By == ByEvent || a.By == ByTimeout || a.At.Equal(b.At))
+}
+
+// Take answers a wait that was read as r, or fails with queue.ErrChanged; state
+// replaces that of the wait, if it is not nil.
+func (g *Registry) Take(ctx context.Context, r *Row, a *Answer, state *runtime.Dict) error {
+	next := *r
+	next.State, next.Answer, next.Wait = Answered, a, withState(r.Wait, state)
+	if err := g.write(ctx, &next, 0); err != nil {
+		return err
+	}
+	*r = next
+	return nil
+}
+
+// Count notes an event that counts towards the answer of a wait that was read
+// as r, and the state that it leaves; or fails with queue.ErrChanged.
+func (g *Registry) Count(ctx context.Context, r *Row, state *runtime.Dict, key string) error {
+	next := *r
+	next.Wait = withState(r.Wait, state)
+	next.Heard = append(slices.Clone(r.Heard[max(0, len(r.Heard)-maxHeard+1):]), key)
+	return g.write(ctx, &next, 0)
+}
+
+func withState(w *Wait, state *runtime.Dict) *Wait {
+	if state == nil {
+		return w
+	}
+	next := *w
+	next.State = state
+	return &next
+}
+
+// Ensure sets the timer of a run that waits: who parked it may not have come so far.
+func (g *Registry) Ensure(ctx context.Context, r *Row) error {
+	if r.State != Waiting {
+		return nil
+	}
+	return g.setTimer(ctx, r)
 }
 
 // Continue has an answered run go on, and ends its timer.

@@ -37,7 +37,7 @@ type Row struct {
 	Answer *Answer
 	// Past are the waits before, with their answers.
 	Past []Past
-	// Heard are ids of events that counted, without answering: they count once.
+	// Heard are the keys of events that counted, without answering: they count once.
 	Heard []string
 	// Base is what the run did before it parked: whoever runs it knows the form.
 	Base []byte
@@ -51,13 +51,13 @@ type Past struct {
 	Answer *Answer
 }
 
-// Counted reports whether an event has had its effect on the run: it answered a
-// wait, or counted towards an answer.
-func (r *Row) Counted(event string) bool {
-	if r.Answer != nil && r.Answer.Event.ID == event || slices.Contains(r.Heard, event) {
+// Counted reports whether an event with that RunKey has had its effect on the
+// run: it answered a wait, or counted towards an answer.
+func (r *Row) Counted(key string) bool {
+	if r.Answer != nil && r.Answer.Event.Key == key || slices.Contains(r.Heard, key) {
 		return true
 	}
-	return slices.ContainsFunc(r.Past, func(p Past) bool { return p.Answer != nil && p.Answer.Event.ID == event })
+	return slices.ContainsFunc(r.Past, func(p Past) bool { return p.Answer != nil && p.Answer.Event.Key == key })
 }
 
 // At returns the wait of a step, and its answer if it has one; nil if the run
@@ -74,7 +74,7 @@ func (r *Row) At(step int) (*Wait, *Answer) {
 	return nil, nil
 }
 
-// maxHeard bounds Row.Heard: ids of long ago are not delivered again.
+// maxHeard bounds Row.Heard: what is long ago is not delivered again.
 const maxHeard = 512
 
 // Summary is a row as a list shows it.

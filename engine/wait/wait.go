@@ -28,6 +28,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -87,9 +88,19 @@ type Answer struct {
 
 // Origin is what is kept of the event that answered a wait.
 type Origin struct {
-	ID, Kind, Team, User, Channel, TS string
-	TriggerID, ResponseURL            string
-	Received                          time.Time
+	// ID is the event's, Key its RunKey: the same for copies of it.
+	ID, Key                       string
+	Kind, Team, User, Channel, TS string
+	TriggerID, ResponseURL        string
+	Received                      time.Time
+}
+
+// OriginOf is what is kept of an event.
+func OriginOf(e *event.Event) Origin {
+	return Origin{
+		ID: e.ID, Key: e.RunKey(), Kind: string(e.Kind), Team: e.Team, User: e.User, Channel: e.Channel, TS: e.TS,
+		TriggerID: e.TriggerID, ResponseURL: e.ResponseURL, Received: e.Received,
+	}
 }
 
 // Verdict is what a handler makes of an event.
