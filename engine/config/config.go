@@ -102,6 +102,8 @@ type Slack struct {
 	BotToken       string   `key:"bot_token"`
 	UserToken      string   `key:"user_token"`
 	AppToken       string   `key:"app_token"`
+	// OAuth lets workspaces install the app.
+	OAuth OAuth `key:"oauth"`
 	// VerificationTokens admits requests that prove nothing but the deprecated
 	// token in their body (CREDENTIALS_SLACK_VERIFICATION_TOKEN_<APP>).
 	VerificationTokens bool `key:"verification_tokens"`
@@ -207,6 +209,7 @@ func Default() *Config {
 			MaxSkew: 5 * time.Minute,
 			APIURL:  "https://slack.com/api/",
 			Socket:  Socket{Connections: 2, PingTimeout: 30 * time.Second},
+			OAuth:   OAuth{InstallPath: defaultInstallPath},
 		},
 		Queue:    Queue{Replicas: 1, MaxBytes: 4 << 30},
 		RulesGit: RulesGit{Keep: 3},

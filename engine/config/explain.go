@@ -20,7 +20,7 @@ type Value struct {
 // secret keys are shown masked.
 func isSecret(key string) bool {
 	switch key {
-	case "rules_git.secret", "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token", "installs.keys":
+	case "rules_git.secret", "slack.signing_secrets", "slack.bot_token", "slack.user_token", "slack.app_token", "slack.oauth.client_secret", "installs.keys":
 		return true
 	}
 	return strings.HasPrefix(key, "secrets.") || strings.HasPrefix(key, "authorization.keys.") && strings.HasSuffix(key, ".hash")
@@ -115,7 +115,7 @@ func show(v reflect.Value) string {
 // SecretValues are the values that must never be printed.
 func (c *Config) SecretValues() []string {
 	out := append([]string(nil), c.Slack.SigningSecrets...)
-	out = append(out, c.RulesGit.Secret, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken)
+	out = append(out, c.RulesGit.Secret, c.Slack.BotToken, c.Slack.UserToken, c.Slack.AppToken, c.Slack.OAuth.ClientSecret)
 	out = append(out, c.Installs.Keys...)
 	out = append(out, c.appSecrets()...)
 	for _, k := range keysOf(c.Secrets) {

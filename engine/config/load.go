@@ -38,6 +38,8 @@ var variables = []struct{ name, key string }{
 	{"SLACK_BOT_TOKEN", "slack.bot_token"},
 	{"SLACK_USER_TOKEN", "slack.user_token"},
 	{"SLACK_APP_TOKEN", "slack.app_token"},
+	{"SLACK_CLIENT_ID", "slack.oauth.client_id"},
+	{"SLACK_CLIENT_SECRET", "slack.oauth.client_secret"},
 	{"SLACK_API_URL", "slack.api_url"},
 	{"STARLING_LISTEN", "listen"},
 	{"STARLING_ADMIN", "admin"},
@@ -264,6 +266,7 @@ func (c *Config) validate() runtime.Errors {
 	c.validateAuthorization(bad)
 	c.validateAccess(bad)
 	c.validateGit(bad)
+	c.validateOAuth(bad)
 	if len(c.Installs.Keys) > 0 {
 		if _, err := keyring.New(c.Installs.Keys...); err != nil {
 			bad("installs.keys", err.Error(), "")
