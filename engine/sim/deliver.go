@@ -85,6 +85,7 @@ func (s *Server) send(ctx context.Context, e *envelope, attempt int, reason stri
 	}
 	s.history.addDelivery(d)
 	s.world.log.add("delivery", d)
+	s.counted(e, a)
 	return a
 }
 
@@ -144,6 +145,7 @@ func failure(err error) string {
 type outbox struct {
 	send  func(ctx context.Context, e *envelope, attempt int, reason string) answer
 	sleep func(ctx context.Context, d time.Duration) error
+	off   func() bool // events are switched off: those that wait are dropped
 
 	ctx    context.Context // of the server: ends with Close
 	cancel context.CancelFunc
@@ -183,6 +185,9 @@ func (o *outbox) drain(key string) {
 		}
 		o.queues[key] = q[1:]
 		o.mu.Unlock()
+		if o.off() {
+			continue
+		}
 		if a := o.send(o.ctx, q[0], 0, ""); a.reason != "" && !a.noRetry {
 			o.retryLater(q[0], a.reason)
 		}
@@ -199,7 +204,7 @@ func (o *outbox) retryLater(e *envelope, reason string) {
 
 func (o *outbox) retry(e *envelope, reason string) {
 	for i, d := range retryAfter {
-		if o.sleep(o.ctx, d) != nil {
+		if o.sleep(o.ctx, d) != nil || o.off() {
 			return
 		}
 		a := o.send(o.ctx, e, i+1, reason)

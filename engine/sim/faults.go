@@ -22,6 +22,10 @@ type Faults struct {
 	// LostAcks is how many more answers of the app Slack does not see; -1 is
 	// all. The app did get the payload.
 	LostAcks int `json:"lost_acks"`
+	// EventsPerHour is how many events a workspace's app gets in an hour of the
+	// workspace's clock; the rest is dropped, and the app told by
+	// app_rate_limited once a minute. Slack's limit is 30,000; 0 is none.
+	EventsPerHour int `json:"events_per_hour"`
 	// MutePings makes the connections of Socket Mode deaf: no ping, no pong.
 	MutePings bool `json:"mute_pings"`
 }

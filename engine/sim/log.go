@@ -12,7 +12,7 @@ const maxChanges = 4096
 // Change is one thing that happened, as the page is told.
 type Change struct {
 	Seq  int64           `json:"seq"`
-	Kind string          `json:"kind"` // message delete channel modal home notice delivery call event run faults clock catalog rules
+	Kind string          `json:"kind"` // message delete channel modal home notice delivery call event run faults clock subscription catalog rules
 	Data json.RawMessage `json:"data"`
 }
 

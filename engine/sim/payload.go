@@ -25,18 +25,34 @@ func (s *Server) enqueue(c *Channel, inner Block, told payload.App) {
 		return
 	}
 	w := s.world
+	ok, tell := s.subscribed.admit(w.now(), s.Faults().EventsPerHour)
+	if tell {
+		s.deliver(w.team.ID, "", "app_rate_limited", Block{
+			"type": "app_rate_limited", "token": "", "team_id": w.team.ID, "api_app_id": w.app.ID,
+			"minute_rate_limited": minuteOf(w.now()) * 60,
+		})
+	}
+	if !ok {
+		return
+	}
 	id := w.newID("Ev")
 	typ, _ := inner["type"].(string)
 	if sub, ok := inner["subtype"].(string); ok {
 		typ += "." + sub
 	}
-	p := payload.JSON(told.Callback(id, w.now(), inner))
 	key := w.team.ID
 	if c != nil {
 		key = c.ID
 	}
+	s.deliver(key, id, typ, told.Callback(id, w.now(), inner))
+}
+
+// deliver queues what Slack posts to the app's address for events, behind what
+// has the same key.
+func (s *Server) deliver(key, id, typ string, body Block) {
+	p := payload.JSON(body)
 	s.out.add(key, &envelope{
-		id: id, kind: "events_api", typ: typ, url: s.opt.EventsURL,
+		id: or(id, typ), kind: "events_api", typ: typ, url: s.opt.EventsURL,
 		contentType: p.ContentType, body: p.Body, shown: p.JSON,
 	})
 }

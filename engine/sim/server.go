@@ -58,10 +58,12 @@ type Server struct {
 	client  *http.Client
 	out     *outbox
 	sockets *socketMode
-	oauth   *oauthSide
-	parent  *Server      // of a workspace beside the first; else nil
-	url     atomic.Value // string
-	history history
+	// subscribed says whether events are delivered, of all workspaces.
+	subscribed *subscription
+	oauth      *oauthSide
+	parent     *Server      // of a workspace beside the first; else nil
+	url        atomic.Value // string
+	history    history
 
 	faultMu sync.Mutex
 	faults  Faults
@@ -120,7 +122,7 @@ func New(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("make local workspace: %w", err)
 	}
 	s := &Server{opt: opt, world: w, clock: clock, out: newOutbox(), catalog: Catalog{}}
-	s.sockets = newSocketMode(s)
+	s.sockets, s.subscribed = newSocketMode(s), &subscription{}
 	s.client = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}, // no proxy: local only
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
@@ -130,7 +132,7 @@ func New(opt Options) (*Server, error) {
 			return nil
 		},
 	}
-	s.out.send, s.out.sleep = s.send, retrySleep
+	s.out.send, s.out.sleep, s.out.off = s.send, retrySleep, s.subscribed.isOff
 	w.event = s.enqueueEvent
 	s.SetURL(opt.URL)
 	if s.oauth, err = newOAuthSide(s, opt.OAuth); err != nil {

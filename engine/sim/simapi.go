@@ -26,6 +26,10 @@ func (s *Server) routeSim(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /sim/clock", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Clock()) })
 	act(mux, "clock", func(_ *http.Request, in clockMove) (Block, error) { return s.moveClock(in) })
+	act(mux, "resubscribe", func(_ *http.Request, _ struct{}) (Block, error) {
+		s.Resubscribe()
+		return nil, nil
+	})
 	act(mux, "disconnect", func(_ *http.Request, in actOn) (Block, error) {
 		reason := or(in.Reason, "refresh_requested")
 		if in.Oldest {

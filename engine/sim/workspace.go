@@ -64,7 +64,7 @@ func (a *oauthSide) addWorkspace(seed Seed) error {
 	}
 	opt := p.opt
 	opt.Seed, opt.BotToken, opt.UserToken, opt.UserTokenUser = seed, "", "", ""
-	sub := &Server{opt: opt, world: w, clock: p.clock, client: p.client, out: p.out, sockets: p.sockets, oauth: a, parent: p}
+	sub := &Server{opt: opt, world: w, clock: p.clock, client: p.client, out: p.out, sockets: p.sockets, subscribed: p.subscribed, oauth: a, parent: p}
 	w.event = func(c *Channel, inner Block) {
 		if a.told(sub) {
 			sub.enqueueEvent(c, inner)
