@@ -50,7 +50,10 @@ func (l *live) slackHandlers(all Live) {
 	all["delete"] = built(l.delete, Again)
 	all["react"] = built(l.react("reactions.add"), Again)
 	all["unreact"] = built(l.react("reactions.remove"), Again)
-	all["open_modal"] = built(l.openModal, Never)
+	all["open_modal"] = Handler{
+		Do: l.openModal, Repeat: Always(Never),
+		Wait: l.waitTrigger, Hear: l.hearTrigger, Resume: l.resumeTrigger, Lost: l.lostTrigger,
+	}
 	all["publish_home"] = built(l.publishHome, Again)
 	all["slack_action"] = Handler{Do: l.slackAction, Repeat: repeatAction, Find: l.finder(l.action)}
 	all["slack_pages"] = Handler{Do: l.slackPages, Repeat: repeatAction}
@@ -227,23 +230,24 @@ func channelRef(s string) string {
 	return s
 }
 
-func (l *live) openModal(ctx context.Context, r *Run, e runtime.Effect) (call, error) {
-	args := without(e.Args)
-	c := call{method: "views.open", args: args, o: behalf(r.Event)}
-	l.fillFresh(ctx, r, &c)
-	return c, nil
-}
-
-// fillFresh fills a call's arguments, and refuses a trigger_id of the event
-// that Slack would refuse, without spending the time on asking.
+// fillFresh fills a call's arguments, with the trigger_id of the newest answer
+// that the run has, and refuses one that Slack would refuse, without spending
+// the time on asking.
 func (l *live) fillFresh(ctx context.Context, r *Run, c *call) {
 	m := slackapi.Known(c.method)
-	fill(ctx, m, c.args, r.Event)
+	newest := newestTrigger(r)
+	e := r.Event
+	if newest.ID != "" && newest.ID != e.TriggerID {
+		with := *e
+		with.TriggerID = newest.ID
+		e = &with
+	}
+	fill(ctx, m, c.args, e)
 	trigger := c.args.Text("trigger_id")
-	if !m.Has(slackapi.NeedTrigger) || trigger == "" || trigger != r.Event.TriggerID || r.Event.Received.IsZero() {
+	if !m.Has(slackapi.NeedTrigger) || trigger == "" || trigger != newest.ID || newest.At.IsZero() {
 		return
 	}
-	if age := l.Now().Sub(r.Event.Received); age > triggerLife {
+	if age := l.Now().Sub(newest.At); age > triggerLife {
 		res := slackapi.Failed("expired_trigger_id", fmt.Sprintf("the trigger is %s old, Slack takes it for %s", age.Round(100*time.Millisecond), triggerLife))
 		c.failed = &res
 	}
