@@ -62,6 +62,8 @@ type AdminResponse struct {
 	Status      int
 	ContentType string
 	Body        []byte
+	// Header is sent beside ContentType, by routes of the way in (Mount); may be nil.
+	Header map[string]string
 	// Stream, if not nil, writes the body, of any length. What it returns an
 	// error for ends early: the format has to show that.
 	Stream func(w io.Writer) error

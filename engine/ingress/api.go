@@ -24,6 +24,9 @@ type APIRequest struct {
 	// of Options.TrustedProxies.
 	Remote  netip.Addr
 	Trusted bool
+	// Secure says that the client spoke HTTPS, with this server or a trusted
+	// proxy in front of it.
+	Secure  bool
 	headers map[string][]string // by lower-case name
 }
 
@@ -96,7 +99,7 @@ func (s *Server) guarded(ctx *fasthttp.RequestCtx, events bool) {
 }
 
 func (s *Server) apiRequest(ctx *fasthttp.RequestCtx, body bool) *APIRequest {
-	r := &APIRequest{headers: map[string][]string{}}
+	r := &APIRequest{headers: map[string][]string{}, Secure: s.origin(ctx).secure}
 	if body {
 		r.AdminRequest = *adminRequest(ctx)
 	} else {
@@ -122,6 +125,9 @@ func writeAPI(ctx *fasthttp.RequestCtx, r AdminResponse) {
 	}
 	if r.ContentType == "" {
 		r.ContentType = "application/json"
+	}
+	for name, value := range r.Header {
+		ctx.Response.Header.Set(name, value)
 	}
 	ctx.Response.Header.SetContentType(r.ContentType)
 	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
