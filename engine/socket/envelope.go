@@ -145,7 +145,7 @@ func (l *link) ack(req *socketmode.Request, payload json.RawMessage) {
 		err = l.write(frame)
 	}
 	if err != nil {
-		l.s.tell(Life{Type: string(socketmode.EventTypeErrorWriteFailed), Error: l.c.clean(err.Error())})
+		l.s.tell(Life{Type: string(socketmode.EventTypeErrorWriteFailed), Envelope: event.Word(req.EnvelopeID), Error: l.c.clean(err.Error())})
 	}
 }
 

@@ -14,19 +14,26 @@ type Life struct {
 	// invalid_auth, connection_error, incoming_error, write_error or
 	// error_bad_message.
 	Type string `json:"type"`
-	// Connection is the number of the connection, from 1; Attempt that of the
-	// attempt to open it.
+	// Connection is the number of the connection, from 1; Count says the how many
+	// time it is opened, and Attempt how often that has been tried.
 	Connection int `json:"connection"`
+	Count      int `json:"connection_count,omitempty"`
 	Attempt    int `json:"attempt,omitempty"`
 	// Reason is Slack's for a disconnect: warning, refresh_requested,
 	// link_disabled, too_many_websockets or one that is not known.
 	Reason string `json:"reason,omitempty"`
-	// Host, Connections and Lifetime are what hello says: Slack's host, how many
-	// connections the app has, and about how long this one will live, in seconds.
-	Host        string  `json:"host,omitempty"`
-	Connections int     `json:"num_connections,omitempty"`
-	Lifetime    int     `json:"approximate_connection_time,omitempty"`
-	Backoff     float64 `json:"backoff_s,omitempty"`
+	// Host, Build, App, Connections and Lifetime are what hello says: Slack's host
+	// and its version, the app, how many connections it has, and about how long
+	// this one will live, in seconds.
+	Host        string `json:"host,omitempty"`
+	Build       int    `json:"build_number,omitempty"`
+	App         string `json:"app_id,omitempty"`
+	Connections int    `json:"num_connections,omitempty"`
+	Lifetime    int    `json:"approximate_connection_time,omitempty"`
+	// Backoff is the wait before the next attempt, in seconds.
+	Backoff float64 `json:"backoff_s,omitempty"`
+	// Envelope is what could not be acked.
+	Envelope string `json:"envelope_id,omitempty"`
 	// Others is how many connections of the app are not this client's.
 	Others int       `json:"others,omitempty"`
 	Error  string    `json:"error,omitempty"`

@@ -95,8 +95,8 @@ func (l *link) hello(req *socketmode.Request) {
 	}
 	c.mu.Unlock()
 	l.s.tell(Life{
-		Type: string(socketmode.EventTypeHello), Host: l.host, Connections: req.NumConnections,
-		Lifetime: req.DebugInfo.ApproximateConnectionTime, Others: others,
+		Type: string(socketmode.EventTypeHello), Host: l.host, Build: req.DebugInfo.BuildNumber, App: req.ConnectionInfo.AppID,
+		Connections: req.NumConnections, Lifetime: req.DebugInfo.ApproximateConnectionTime, Others: others,
 	})
 }
 

@@ -30,6 +30,7 @@ type fakeSlack struct {
 
 	mu      sync.Mutex
 	open    func(w http.ResponseWriter, n int) bool // answers the n-th apps.connections.open; false: the usual way
+	greet   func(p *peer) bool                      // what is said instead of hello; false: the usual way
 	opens   int
 	greeted []*peer // in order
 	mute    bool    // no pings, no pongs
@@ -45,9 +46,10 @@ type fakeSlack struct {
 // peer is Slack's end of a connection.
 type peer struct {
 	*websocket.Conn
-	f  *fakeSlack
-	n  int
-	mu sync.Mutex
+	f   *fakeSlack
+	n   int
+	mu  sync.Mutex
+	end error // set before it is gone
 }
 
 type ack struct {
@@ -59,12 +61,17 @@ type ack struct {
 
 func newFakeSlack(t *testing.T) *fakeSlack {
 	f := &fakeSlack{t: t, acks: make(chan ack, 10_000), hello: make(chan *peer, 100), gone: make(chan *peer, 100), pings: make(chan *peer, 10_000), pongs: make(chan *peer, 100)}
+	f.server = httptest.NewUnstartedServer(f.routes())
+	f.server.Start()
+	t.Cleanup(f.server.Close)
+	return f
+}
+
+func (f *fakeSlack) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/apps.connections.open", f.connectionsOpen)
 	mux.HandleFunc("/link", f.link)
-	f.server = httptest.NewServer(mux)
-	t.Cleanup(f.server.Close)
-	return f
+	return mux
 }
 
 func (f *fakeSlack) connectionsOpen(w http.ResponseWriter, r *http.Request) {
@@ -96,8 +103,12 @@ func (f *fakeSlack) link(w http.ResponseWriter, r *http.Request) {
 	if f.numbers != nil {
 		number = f.numbers(p.n)
 	}
-	mute := f.mute
+	mute, greet := f.mute, f.greet
 	f.mu.Unlock()
+	if greet != nil && greet(p) {
+		_ = conn.Close()
+		return
+	}
 	answer := conn.PingHandler()
 	conn.SetPingHandler(func(data string) error {
 		f.pings <- p
@@ -107,11 +118,12 @@ func (f *fakeSlack) link(w http.ResponseWriter, r *http.Request) {
 		return answer(data)
 	})
 	conn.SetPongHandler(func(string) error { f.pongs <- p; return nil })
-	p.send(`{"type":"hello","num_connections":%d,"debug_info":{"host":"applink-%d","approximate_connection_time":18060},"connection_info":{"app_id":"A0APP"}}`, number, p.n)
+	p.send(`{"type":"hello","num_connections":%d,"debug_info":{"host":"applink-%d","build_number":12,"approximate_connection_time":18060},"connection_info":{"app_id":"A0APP"}}`, number, p.n)
 	f.hello <- p
 	for {
 		typ, frame, err := conn.ReadMessage()
 		if err != nil {
+			p.end = err
 			f.gone <- p
 			return
 		}
@@ -156,12 +168,16 @@ type sink struct {
 	answer func(*event.Event) *event.Answer
 }
 
-func (s *sink) Accept(_ context.Context, e *event.Event) error {
+func (s *sink) Accept(ctx context.Context, e *event.Event) error {
 	s.mu.Lock()
 	hold := s.hold
 	s.mu.Unlock()
 	if hold != nil {
-		<-hold
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,15 +220,21 @@ type rig struct {
 }
 
 // connect starts a client with so many connections and waits for their greetings.
-func connect(t *testing.T, f *fakeSlack, o socket.Options) *rig {
+func connect(t *testing.T, f *fakeSlack, o socket.Options, changes ...func(*socket.Options)) *rig {
 	t.Helper()
 	r := &rig{fakeSlack: f, lives: make(chan socket.Life, 10_000), log: &bytes.Buffer{}, ended: make(chan error, 1)}
 	if o.Sink == nil {
 		o.Sink = &sink{}
 	}
 	r.sink, _ = o.Sink.(*sink)
-	o.Token, o.APIURL, o.Bot = token, f.server.URL+"/api", "helper"
+	o.Token, o.Bot = token, "helper"
+	if o.APIURL == "" {
+		o.APIURL = f.server.URL + "/api"
+	}
 	o.MinBackoff, o.Stagger = time.Millisecond, time.Millisecond
+	if o.AnswerLimit == 0 {
+		o.AnswerLimit = time.Minute // the machine may be slow
+	}
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 20 * time.Millisecond
 	}
@@ -221,6 +243,9 @@ func connect(t *testing.T, f *fakeSlack, o socket.Options) *rig {
 	}
 	o.Logger = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.OnLife = func(l socket.Life) { r.lives <- l }
+	for _, change := range changes {
+		change(&o)
+	}
 	var err error
 	if r.client, err = socket.New(o); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (s *slot) again(ctx context.Context, current *link) (*link, error) {
 // of ctx.
 func (s *slot) connect(ctx context.Context) (*link, error) {
 	for attempt := 1; ; attempt++ {
-		s.tell(Life{Type: string(socketmode.EventTypeConnecting), Attempt: attempt})
+		s.tell(Life{Type: string(socketmode.EventTypeConnecting), Count: s.opened + 1, Attempt: attempt})
 		l, err := s.open(ctx)
 		if err == nil {
 			if s.opened == 0 {
@@ -173,7 +173,7 @@ func (s *slot) open(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := newLink(s, conn)
-	s.tell(Life{Type: string(socketmode.EventTypeConnected)})
+	s.tell(Life{Type: string(socketmode.EventTypeConnected), Count: s.opened + 1})
 	if err := l.greeting(ctx); err != nil {
 		_ = conn.Close()
 		return nil, err

@@ -76,6 +76,7 @@ func TestWhatIsNotStoredIsNotAcked(t *testing.T) {
 func TestAnswersTravelInTheAck(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", event.MaxSocketPayload-len(`{"text":""}`))
+	brackets := `{"text":"` + strings.Repeat("<&>", (event.MaxSocketPayload-len(`{"text":""}`))/3) + `"}`
 	for name, c := range map[string]struct {
 		answer  *event.Answer
 		accepts bool
@@ -86,6 +87,7 @@ func TestAnswersTravelInTheAck(t *testing.T) {
 		"text":         {&event.Answer{ContentType: "text/plain; charset=utf-8", Body: []byte(`say "hi"`)}, true, `{"text":"say \"hi\""}`},
 		"json":         {&event.Answer{ContentType: "application/json", Body: []byte(`{"response_action":"clear"}`)}, true, `{"response_action":"clear"}`},
 		"not accepted": {&event.Answer{ContentType: "text/plain", Body: []byte("hi")}, false, ""},
+		"brackets":     {&event.Answer{ContentType: "application/json", Body: []byte(brackets)}, true, brackets},
 		"longest":      {&event.Answer{ContentType: "text/plain", Body: []byte(long)}, true, `{"text":"` + long + `"}`},
 		"too long":     {&event.Answer{ContentType: "text/plain", Body: []byte(long + "x")}, true, ""},
 	} {
