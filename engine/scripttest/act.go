@@ -106,6 +106,11 @@ func message(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	r := w.newRun(x, "t.message")
 	act := w.act(a)
 	extra(a, &act)
+	if channel, ts, thread, err := w.messageOf(a); err != nil {
+		return w.finish(r, err)
+	} else if ts != "" {
+		act.Channel, act.Thread = channel, or(thread, ts)
+	}
 	var p payload.Payload
 	switch {
 	case a.Has("edited"):
@@ -217,18 +222,43 @@ func reaction(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, err
 	r := w.newRun(x, "t.react")
 	act := w.act(a)
 	act.Emoji = strings.Trim(a.Text("emoji"), ":")
-	if to, ok := a.Get("to"); ok {
-		if of, is := to.(*run); is {
-			ts, _ := first(of, func(e *event.Event) string { return e.TS }).(string)
-			channel, _ := first(of, func(e *event.Event) string { return e.Channel }).(string)
-			act.TS, act.Channel = or(ts, act.TS), or(channel, act.Channel)
-		}
+	if channel, ts, _, err := w.messageOf(a); err != nil {
+		return w.finish(r, err)
+	} else if ts != "" {
+		act.TS, act.Channel = ts, channel
 	}
 	p := act.ToReaction()
 	if a.Bool("removed", false) {
 		p = act.ToReactionRemoved()
 	}
 	return w.finish(r, w.receive(r, p, a.Text("bot")))
+}
+
+// messageOf is the message that to= names: that of the event of a run, or the
+// last one of that text that the rules have sent. thread is the one it is in.
+func (w *world) messageOf(a *runtime.Args) (channel, ts, thread string, err error) {
+	to, ok := a.Get("to")
+	if !ok {
+		return "", "", "", nil
+	}
+	if of, is := to.(*run); is {
+		for _, e := range of.events {
+			if e.TS != "" && e.Channel != "" {
+				return e.Channel, e.TS, e.ThreadTS, nil
+			}
+		}
+		return "", "", "", &runtime.Error{Kind: runtime.RunError, Msg: a.Builtin.Name + ": to: the run is not one of a message"}
+	}
+	s, there := w.slack.sent(plain(to))
+	if s == nil {
+		e := &runtime.Error{Kind: runtime.RunError, Msg: a.Builtin.Name + ": to: the rules have sent no such message", Hint: "they have sent none"}
+		if len(there) > 0 {
+			e.Hint = "they have sent " + strings.Join(there, ", ")
+		}
+		return "", "", "", e
+	}
+	thread, _ = s.body["thread_ts"].(string)
+	return s.channel, s.ts, thread, nil
 }
 
 // home is t.home.

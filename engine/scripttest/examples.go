@@ -15,6 +15,7 @@ var inLua = map[string]string{
 	"t.options":       `local run = t.options("city", "ber")`,
 	"t.webhook":       `local run = t.webhook("POST /hooks/ci", {json = {state = "failed"}})`,
 	"t.advance":       `local run = t.advance("1h")`,
+	"t.edit":          `t.edit("deploy.star", {replace = {shipped = "rolled out"}})`,
 	"t.tick":          `local run = t.tick()`,
 	"t.http.stub":     `t.http.stub("GET", "https://ci.example/*", {json = {green = true}})`,
 	"t.http.requests": `local sent = t.http.requests("https://ci.example/*")`,

@@ -341,6 +341,7 @@ func failed(r *run, a *runtime.Args) *Failure {
 		if t.Outcome != dispatch.Failed {
 			continue
 		}
+		r.w.from[t.ID].excused = true // where it began, if it had waited
 		v, ok := a.Get("error")
 		if !ok {
 			return nil

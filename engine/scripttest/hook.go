@@ -1,6 +1,7 @@
 package scripttest
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -189,7 +190,7 @@ func requestBody(a *runtime.Args) (body []byte, contentType string, err error) {
 	return body, contentType, nil
 }
 
-// maxFirings bounds what one t.advance sets off.
+// maxFirings bounds what one t.advance sets off, and what falls due at one time.
 const maxFirings = 10_000
 
 // advance is t.advance: time passes, and what falls due on the way happens at
@@ -210,20 +211,34 @@ func advance(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	if target.Before(w.clock.Now()) {
 		return w.finish(r, fmt.Errorf("t.advance: time does not go back: it is %s", w.clock.Now().Format(time.RFC3339)))
 	}
-	for n := 0; ; n++ {
-		due, at := w.due("")
-		if len(due) == 0 || at.After(target) {
-			break
-		}
-		if n == maxFirings {
-			return w.finish(r, fmt.Errorf("t.advance: more than %d schedules fall due until then", maxFirings))
-		}
-		if err := w.fire(r, due, at); err != nil {
+	for range maxFirings {
+		more, err := w.step(r, target)
+		if err != nil {
 			return w.finish(r, err)
 		}
+		if !more {
+			w.clock.set(target)
+			return w.finish(r, w.settle())
+		}
 	}
-	w.clock.set(target)
-	return w.finish(r, nil)
+	return w.finish(r, fmt.Errorf("t.advance: more than %d schedules and waits fall due until then", maxFirings))
+}
+
+// step lets happen what falls due next, a wait before the schedules of the same
+// time, and reports whether anything did until target.
+func (w *world) step(r *run, target time.Time) (more bool, err error) {
+	due, at := w.due("")
+	t, waits, err := w.store.soonest(context.Background())
+	switch {
+	case err != nil:
+		return false, err
+	case waits && !t.At.After(target) && (len(due) == 0 || !t.At.After(at)):
+		w.clock.set(t.At)
+		return true, w.settle() // which lets it ring
+	case len(due) > 0 && !at.After(target):
+		return true, w.fire(r, due, at)
+	}
+	return false, nil
 }
 
 // tick is t.tick: the next schedule that is due, now.

@@ -29,6 +29,7 @@ type call struct {
 	run    string
 	kind   string // of the effect that it is for
 	at     runtime.Position
+	during *run   // what the test was doing
 	failed string // the error that it was answered with
 }
 
@@ -97,18 +98,29 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a := askerOf(req.Context()); a != nil {
 		c.event, c.run, c.kind, c.at = a.run.Event.ID, a.run.ID, a.effect.Kind, a.effect.Pos
 	}
-	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
-	r.calls = append(r.calls, c)
-	answer := r.answer(c, req.URL.String())
-	if d, ok := answer["error"].(string); ok && answer["ok"] == false {
-		c.failed = d
+	answer, severed := r.receive(c, req.URL.String())
+	if severed {
+		return nil, hang(req)
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return nil, err
 	}
 	return response(req, http.StatusOK, "application/json; charset=utf-8", text), nil
+}
+
+// receive writes a call down and answers it; severed tells that nobody is to
+// hear the answer.
+func (r *recorder) receive(c *call, link string) (answer payload.Object, severed bool) {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	c.during = r.w.now
+	r.calls = append(r.calls, c)
+	answer = r.answer(c, link)
+	if d, ok := answer["error"].(string); ok && answer["ok"] == false {
+		c.failed = d
+	}
+	return answer, r.w.severs(c.method)
 }
 
 func response(req *http.Request, status int, contentType string, body []byte) *http.Response {

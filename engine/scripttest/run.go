@@ -13,9 +13,10 @@ import (
 )
 
 // run is what came of something that a test did: of one event, of the two in
-// which Slack reports a mention, or of those that fell due on the way. It is
-// complete when t.message(…) returns, but for runs that wait. What the engine
-// adds is guarded by the world's mu.
+// which Slack reports a mention, or of those that fell due on the way; and of
+// runs that had waited for it. It is complete when t.message(…) returns, but for
+// runs that wait: what these do later is added. What the engine adds is guarded
+// by the world's mu.
 type run struct {
 	w         *world
 	what      string // t.message
@@ -26,8 +27,7 @@ type run struct {
 	answer    *event.Answer
 	late      bool // the answer came too late, or not at all
 	duplicate bool
-	repeated  []<-chan struct{} // events that rules repeat: closed when they are over
-	status    int               // of a webhook that reached no rule
+	status    int // of a webhook that reached no rule
 	errors    *runtime.Dict
 	// excused is set when the test expects a failure.
 	excused bool
@@ -38,7 +38,7 @@ var _ runtime.Object = (*run)(nil)
 func (w *world) newRun(x *runtime.Context, what string) *run {
 	r := &run{w: w, what: what, at: x.Pos()}
 	w.mu.Lock()
-	w.all = append(w.all, r)
+	w.all, w.now = append(w.all, r), r
 	w.mu.Unlock()
 	return r
 }
@@ -195,9 +195,10 @@ func (r *run) rank() map[string]int {
 	return out
 }
 
-// of reports whether an event is one of this run.
-func (r *run) of(id string) bool {
-	return slices.ContainsFunc(r.events, func(e *event.Event) bool { return e.ID == id })
+// made reports whether something that was asked for is of this run: its event
+// led to it, or it was asked for while this was what the test did.
+func (r *run) made(id string, during *run) bool {
+	return during == r || slices.ContainsFunc(r.events, func(e *event.Event) bool { return e.ID == id })
 }
 
 // calls are what the rules asked of Slack, in order.
@@ -206,7 +207,7 @@ func (r *run) calls() []*call {
 	defer r.w.mu.Unlock()
 	var out []*call
 	for _, c := range r.w.slack.calls {
-		if r.of(c.event) {
+		if r.made(c.event, c.during) {
 			out = append(out, c)
 		}
 	}
@@ -220,7 +221,7 @@ func (r *run) requests() []*request {
 	defer r.w.mu.Unlock()
 	var out []*request
 	for _, q := range r.w.web.requests {
-		if r.of(q.event) {
+		if r.made(q.event, q.during) {
 			out = append(out, q)
 		}
 	}
@@ -250,16 +251,26 @@ func (r *run) replies() []*call {
 	return out
 }
 
-// inSource reports whether a post goes to the conversation of the event; for
-// an event without one, to whoever caused it.
+// inSource reports whether a post goes to the conversation of the event that
+// led to it; for an event without one, to whoever caused it.
 func (r *run) inSource(c *call) bool {
 	to := r.w.slack.channelOf(c.args)
-	for _, e := range r.events {
+	for _, e := range slices.Concat(r.events, r.w.eventsOf(c.event)) {
 		if e.Channel != "" && e.Channel == to || e.Channel == "" && len(e.User) > 1 && to == "D"+e.User[1:] {
 			return true
 		}
 	}
 	return false
+}
+
+// eventsOf are the events of the run that one of them is of.
+func (w *world) eventsOf(id string) []*event.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.runs[id]; r != nil {
+		return r.events
+	}
+	return nil
 }
 
 // answerMessage is the message in the answer to a command, or nil.

@@ -204,17 +204,23 @@ func (s *suite) rules(ctx context.Context, paths []string, override map[string]r
 	return set.loader, set.err
 }
 
-func (s *suite) loadRules(ctx context.Context, paths []string, override map[string]runtime.Value) (*rules.Loader, error) {
+// loaderOptions are those of every loader of the rules of this suite.
+func (s *suite) loaderOptions(override map[string]runtime.Value) rules.LoaderOptions {
 	cfg := map[string]runtime.Value{}
 	for name, v := range s.cfg.RulesConfig {
 		cfg[name] = v
 	}
 	maps.Copy(cfg, override)
-	l := rules.NewLoader(rules.LoaderOptions{
+	return rules.LoaderOptions{
 		Dirs: []string{s.root}, Pool: s.pool, Languages: s.r.exts, Library: s.r.o.Scripts, Config: cfg, Disk: &s.r.disk,
-		Only: func(p string) bool { return slices.Contains(paths, p) }, Limits: s.cfg.Limits.Runtime(),
-		Names: s.r.names, Metrics: s.r.metrics, Grace: time.Hour, Virtual: s.handlers,
-	})
+		Limits: s.cfg.Limits.Runtime(), Names: s.r.names, Metrics: s.r.metrics, Grace: time.Hour, Virtual: s.handlers,
+	}
+}
+
+func (s *suite) loadRules(ctx context.Context, paths []string, override map[string]runtime.Value) (*rules.Loader, error) {
+	o := s.loaderOptions(override)
+	o.Only = func(p string) bool { return slices.Contains(paths, p) }
+	l := rules.NewLoader(o)
 	_, rep, err := l.Load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load rules: %w", err)

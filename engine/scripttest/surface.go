@@ -63,6 +63,24 @@ func (r *recorder) find(name string) (*target, []string) {
 	return nil, there
 }
 
+// sent looks for a message by its text, the last one first. If there is none,
+// the texts of what is there are listed.
+func (r *recorder) sent(want runtime.Value) (found *surface, there []string) {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	for _, s := range slices.Backward(r.surfaces) {
+		text, _ := s.body["text"].(string)
+		if s.kind != "message" || s.viewer != "" {
+			continue
+		}
+		if matches(want, text) {
+			return s, nil
+		}
+		there = append(there, strconv.Quote(clip(text)))
+	}
+	return nil, there
+}
+
 func describe(el payload.Object, id string) string {
 	kind, _ := el["type"].(string)
 	if l := label(el); l != "" {

@@ -281,6 +281,12 @@ func (w *world) failureOf(err *runtime.Error) *Failure {
 // failed without being expected to, and stubs that nothing used.
 func (w *world) leftovers() []*Failure {
 	out := w.failedRuns(w.all)
+	if c := w.cut; c != nil && !c.hit {
+		f := failf("the engine was to be cut off during %s, and nothing asked for that", c.glob)
+		f.Error.Pos = c.at
+		f.Error.SetLine(w.s.bundle.Files[c.at.Path])
+		out = append(out, f)
+	}
 	unused := func(what string, at runtime.Position) {
 		f := failf("%s was stubbed, and nothing asked for it", what)
 		f.Error.Pos, f.Error.Hint = at, "take it out, or say may = True"
@@ -308,7 +314,7 @@ func (w *world) failedRuns(runs []*run) []*Failure {
 			continue
 		}
 		for _, t := range r.ended() {
-			if t.Outcome != dispatch.Failed {
+			if t.Outcome != dispatch.Failed || w.from[t.ID] != r {
 				continue
 			}
 			f := failf("%s failed, and the test does not expect it", t.Rule)

@@ -45,6 +45,7 @@ type request struct {
 	event, run  string
 	kind        string
 	at          runtime.Position
+	during      *run // what the test was doing
 }
 
 func (b *web) begin() {
@@ -77,7 +78,9 @@ func (b *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.event, r.run, r.kind, r.at = a.run.Event.ID, a.run.ID, a.effect.Kind, a.effect.Pos
 	}
 	b.w.mu.Lock()
+	r.during = b.w.now
 	b.requests = append(b.requests, r)
+	severed := b.w.severs(r.url)
 	s := b.find(r)
 	if s == nil {
 		b.lost = append(b.lost, r)
@@ -87,6 +90,9 @@ func (b *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.used++
 	s.ever++
 	b.w.mu.Unlock()
+	if severed {
+		return nil, hang(req)
+	}
 	if s.delay > 0 {
 		if end, ok := req.Context().Deadline(); ok {
 			if limit := time.Until(end).Round(100 * time.Millisecond); s.delay > limit {

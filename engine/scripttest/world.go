@@ -2,11 +2,8 @@ package scripttest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,17 +49,26 @@ type world struct {
 	// limiters are those of webhooks, by the id of their rule.
 	limiters map[string]*hook.Limiter
 
-	// The engine, from the first event on.
+	// The engine, from the first event on; t.restart makes it anew, on the same
+	// store.
 	loader *rules.Loader
 	store  *store
 	disp   *dispatch.Dispatcher
 	guide  *help.Guide
 	client *slackapi.Client
 	stop   func()
+	// edits are what t.edit has made of files, by path; nil: it is gone. From
+	// the first of them on the world has a loader of its own.
+	edits map[string][]byte
 
 	mu   sync.Mutex
 	runs map[string]*run // by event id
 	all  []*run
+	// now is what the test does at this moment; from is where each run of a rule
+	// began, by its id.
+	now  *run
+	from map[string]*run
+	cut  *cut
 	// failed are what does not stop the test at once; last is what the error
 	// that is under way has to show.
 	failed []*Failure
@@ -82,8 +88,9 @@ func newWorld(t *Test) *world {
 func (w *world) begin() {
 	w.clock, w.count = newClock(), 0
 	w.began, w.fired = w.clock.Now(), map[string]time.Time{}
-	w.store = &store{Store: queue.NewMemory(queue.MemoryOptions{Now: w.clock.Now}), settled: map[string]chan struct{}{}}
-	w.runs, w.all = map[string]*run{}, nil
+	w.store = newStore(queue.NewMemory(queue.MemoryOptions{Now: w.clock.Now}))
+	w.runs, w.all, w.now, w.from = map[string]*run{}, nil, nil, map[string]*run{}
+	w.edits, w.cut = nil, nil
 	w.slack.begin()
 	w.web.begin()
 }
@@ -105,21 +112,11 @@ func (w *world) start() error {
 	if w.disp != nil {
 		return nil
 	}
-	paths := w.scripts
-	if paths == nil {
-		if paths = w.s.ownScript(); paths == nil {
-			return &runtime.Error{
-				Kind: runtime.LoadError, Msg: "there is no script that " + w.s.path + " is named after",
-				Hint: "name the rules under test: t.rules(\"deploy.star\")",
-			}
-		}
-	}
-	var err error
-	if w.loader, err = w.s.rules(context.Background(), paths, w.config); err != nil {
+	if err := w.load(context.Background()); err != nil {
 		return err
 	}
 	var policy *permit.Policy
-	w.guide = help.New(help.Options{Rules: w.loader.Current, Permit: func() *permit.Policy { return policy }, Submit: w.resubmit, Now: w.clock.Now})
+	w.guide = help.New(help.Options{Rules: w.Current, Permit: func() *permit.Policy { return policy }, Submit: w.resubmit, Now: w.clock.Now})
 	live, err := w.live()
 	if err != nil {
 		return err
@@ -127,7 +124,7 @@ func (w *world) start() error {
 	c := w.s.cfg
 	policy = permit.New(c.Admins, c.Access, &permit.Slack{Client: w.client, Now: w.clock.Now})
 	w.disp = dispatch.New(dispatch.Options{
-		Store: w.store, Pool: w.s.pool, Rules: w.loader, Live: live,
+		Store: w.store, Pool: w.s.pool, Rules: w, Live: live,
 		Permit: policy,
 		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
 		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
@@ -219,162 +216,4 @@ func (w *world) close() {
 	}
 	_ = w.store.Close(context.Background())
 	w.disp, w.stop = nil, nil
-}
-
-// deliver hands an event to the dispatcher as the way in does, waits until all
-// its runs have ended or one waits, and adds what came of it to r.
-func (w *world) deliver(r *run, e *event.Event) error {
-	if err := w.start(); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	r.events = append(r.events, e)
-	if w.runs[e.ID] == nil {
-		w.runs[e.ID] = r
-	}
-	w.mu.Unlock()
-	done := w.store.watch(e.ID)
-	err := w.accept(r, e)
-	if errors.Is(err, queue.ErrDuplicate) {
-		r.duplicate = true
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("store the event: %w", err)
-	}
-	timer := time.NewTimer(settleIn)
-	defer timer.Stop()
-	for {
-		select {
-		case <-done:
-		case <-timer.C:
-			return fmt.Errorf("the rules did not end within %s", settleIn)
-		}
-		w.mu.Lock()
-		more := r.repeated
-		if r.repeated = nil; len(more) > 0 {
-			done, r.repeated = more[0], more[1:]
-		}
-		w.mu.Unlock()
-		if len(more) == 0 {
-			return nil
-		}
-	}
-}
-
-// resubmit takes an event that a rule repeats: what comes of it belongs to the
-// run that the test waits for.
-func (w *world) resubmit(ctx context.Context, e *event.Event) error {
-	a := askerOf(ctx)
-	w.mu.Lock()
-	if a != nil && w.runs[e.ID] == nil {
-		if r := w.runs[a.run.Event.ID]; r != nil {
-			r.events = append(r.events, e)
-			w.runs[e.ID] = r
-			r.repeated = append(r.repeated, w.store.watch(e.ID))
-		}
-	}
-	w.mu.Unlock()
-	return w.disp.Accept(ctx, e)
-}
-
-// accept stores the event, and waits for the answer if there is one to wait
-// for: as long as the configuration says, by the clock of the world.
-func (w *world) accept(r *run, e *event.Event) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	if !e.Answered() {
-		return w.disp.Accept(ctx, e)
-	}
-	// Whoever moves the clock past the limit goes on when nobody waits for the
-	// answer any more: what comes later is surely late.
-	gone := make(chan struct{})
-	stop := w.clock.alarm(e.Received.Add(w.s.cfg.Limits.Answer), func() {
-		cancel()
-		<-gone
-	})
-	a, err := w.disp.AcceptAnswered(ctx, e)
-	close(gone)
-	stop()
-	if err == nil {
-		r.answer, r.late = a, ctx.Err() != nil
-	}
-	return err
-}
-
-// inspector takes what the dispatcher tells of an event and its runs.
-type inspector struct{ w *world }
-
-// Event implements dispatch.Inspector.
-func (i inspector) Event(t dispatch.EventTrace) {
-	i.w.mu.Lock()
-	defer i.w.mu.Unlock()
-	if r := i.w.runs[t.Event.ID]; r != nil {
-		r.verdicts = append(r.verdicts, t.Verdicts...)
-	}
-}
-
-// Run implements dispatch.Inspector.
-func (i inspector) Run(t dispatch.RunTrace) {
-	i.w.mu.Lock()
-	defer i.w.mu.Unlock()
-	r := i.w.runs[t.EventID]
-	if r == nil {
-		return
-	}
-	if t.Outcome == dispatch.Waiting {
-		i.w.store.over(t.EventID) // the test goes on; what it waits for may be the test
-	}
-	if at := slices.IndexFunc(r.traces, func(x dispatch.RunTrace) bool { return x.ID == t.ID }); at >= 0 {
-		r.traces[at] = t // it waited, and went on
-		return
-	}
-	r.traces = append(r.traces, t)
-}
-
-// store tells when events are settled.
-type store struct {
-	queue.Store
-	mu      sync.Mutex
-	settled map[string]chan struct{}
-}
-
-func (s *store) watch(id string) <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := make(chan struct{})
-	s.settled[id] = ch
-	return ch
-}
-
-func (s *store) over(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ch := s.settled[id]; ch != nil {
-		close(ch)
-		delete(s.settled, id)
-	}
-}
-
-// Consume implements queue.Store.
-func (s *store) Consume(ctx context.Context, most int, handle func(queue.Delivery)) error {
-	return s.Store.Consume(ctx, most, func(d queue.Delivery) { handle(&delivery{d, s}) })
-}
-
-type delivery struct {
-	queue.Delivery
-	s *store
-}
-
-// Settle implements queue.Delivery.
-func (d *delivery) Settle(entries ...queue.Entry) {
-	d.Delivery.Settle(entries...)
-	d.s.over(d.ID())
-}
-
-// Dead implements queue.Delivery.
-func (d *delivery) Dead(ctx context.Context, reason string) error {
-	err := d.Delivery.Dead(ctx, reason)
-	d.s.over(d.ID())
-	return err
 }
