@@ -30,8 +30,8 @@ func questions() []*runtime.Builtin {
 		effect("ask", "Ask people to choose, and wait for the answer.",
 			"Posts the text with a button for each choice, or with a select if there are more than five, and updates the message to show the outcome. "+
 				"`who` may answer is told to everybody else who clicks; of two who click at once the first one counts, and the other is told so. "+
-				"The answer has `.choice` (the text of the choice, or its `value`), `.text` (what the button said), `.user`, `.at` (seconds since 1970, as `e.received`), `.channel` and `.ts` of the message, `.ok` (True) and `.error`. "+
-				"If the question cannot be asked at all, `.ok` is False, `.error` says why, and `.choice` is None. "+
+				"The answer has `.choice` (the text of the choice, or its `value`), `.text` (what the button said), `.user` (the id), `.at` (seconds since 1970, as `e.received`), `.channel` and `.ts` of the message, and `.operator` if an operator answered. "+
+				"A question that cannot be asked, or whom it is for cannot be found, fails the run; `catch` catches it. "+
 				"The run holds nothing while it waits; it goes on after restarts and days with the version of the script that it began with. A message that somebody deletes leaves the time-out.",
 			"dict, None on time-out; with `quorum` a list of dicts, None on time-out", askRepeat, ask,
 			[]runtime.Param{
@@ -57,7 +57,7 @@ func questions() []*runtime.Builtin {
 			runtime.Example{Star: `ask("Ready?", ["Yes"], timout="1h")`, Lua: `ask("Ready?", {"Yes"}, {timout = "1h"})`, Fails: true, Want: "unknown option \"timout\""}),
 		effect("ask_form", "Ask people to fill in a form, and wait for what they submit.",
 			"Posts a message with a button that opens the modal for whoever clicks it and may answer, and updates the message to show who has submitted it. "+
-				"The answer has `.values` (as `e.values` of a submission: from `action_id` to the plain value of each input), `.user`, `.at`, `.channel` and `.ts` of the message, `.ok` (True) and `.error`; otherwise it is that of `ask`. "+
+				"The answer has `.values` (as `e.values` of a submission: from `action_id` to the plain value of each input), `.user`, `.at`, `.channel` and `.ts` of the message; otherwise it is that of `ask`. "+
 				"With `check`, a function of the values, the form stays open and shows the errors that it returns, by `block_id` or `action_id` as for `ui.errors`; None, or an empty dict, lets the form through.",
 			"dict, None on time-out; with `quorum` a list of dicts, None on time-out", askRepeat, askForm,
 			[]runtime.Param{

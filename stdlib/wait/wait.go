@@ -44,15 +44,32 @@ func effect(name, doc, long, result, repeat string, f fn, params []runtime.Param
 
 // await asks for the effect and ends the pass until its result is there: what
 // comes after a wait must not happen before it, not even a log line.
+//
+// What could not be waited for is an error: a script that took it for an answer
+// might go ahead without one.
 func await(x *runtime.Context, kind string, args *runtime.Dict) (runtime.Value, error) {
 	v, err := x.Do(kind, args)
 	if err != nil {
 		return nil, err
 	}
-	if _, pending := v.(runtime.Pending); pending {
+	switch v := v.(type) {
+	case runtime.Pending:
 		return nil, x.Suspend()
+	case *runtime.Dict:
+		if ok, given := v.Get("ok"); given && ok == false {
+			return nil, declare.Hint("", "%s: %s", kind, v.Text("error"))
+		}
+		return shown(v)
+	case runtime.List:
+		return shown(v)
 	}
 	return v, nil
+}
+
+// shown makes a result of an answer: frozen, and with fields.
+func shown(v runtime.Value) (runtime.Value, error) {
+	b, err := runtime.AppendJSON(nil, v)
+	return runtime.JSON(b), err
 }
 
 // timeoutParam is how long a wait lasts at most.
