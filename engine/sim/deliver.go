@@ -83,6 +83,9 @@ func (s *Server) send(ctx context.Context, e *envelope, attempt int, reason stri
 		ID: e.id, Kind: e.kind, Type: e.typ, At: s.now(), Attempt: attempt, Status: a.status, Error: a.reason,
 		Ms: float64(time.Since(start).Microseconds()) / 1000, Payload: string(e.shown), Answer: string(a.body),
 	}
+	if s.opt.OnDelivery != nil {
+		s.opt.OnDelivery(d)
+	}
 	s.history.addDelivery(d)
 	s.world.log.add("delivery", d)
 	s.counted(e, a)

@@ -41,6 +41,9 @@ type Options struct {
 	Seed Seed
 	// OAuth says how apps are installed, and where beside this workspace.
 	OAuth OAuth
+	// OnDelivery, if not nil, is told of each attempt to deliver, from any
+	// goroutine; it must not wait.
+	OnDelivery func(Delivery)
 	// Now is the machine's clock, on which the workspace's runs (see Clock), and
 	// Rand the source of ids: time.Now and crypto/rand.Reader if nil. Sleep waits
 	// for retries and slow answers, so that a test compresses time here; if nil,
