@@ -25,12 +25,18 @@ type arrivals struct{ e *Engine }
 
 // Accept implements ingress.Sink.
 func (a arrivals) Accept(ctx context.Context, ev *event.Event) error {
+	if _, err := a.e.gate(ctx, ev); err != nil {
+		return err
+	}
 	a.e.arrived(ev)
 	return a.e.disp.Accept(ctx, ev)
 }
 
 // AcceptAnswered implements ingress.Sink.
 func (a arrivals) AcceptAnswered(ctx context.Context, ev *event.Event) (*event.Answer, error) {
+	if answer, err := a.e.gate(ctx, ev); err != nil {
+		return answer, err
+	}
 	a.e.arrived(ev)
 	return a.e.disp.AcceptAnswered(ctx, ev)
 }

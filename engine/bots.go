@@ -9,14 +9,23 @@ import (
 
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/engine/slackapi"
 )
 
 // bots knows the configured bots: which one an app is in a workspace, the
-// token of each, and who each is at Slack. It implements slackapi.Tokens. What
-// it knows is replaced whole when the configuration changes.
+// token of each, and who each is at Slack. Behind them it knows the
+// installations: workspaces that have installed the app by OAuth. It implements
+// slackapi.Tokens. What is configured is replaced whole when the configuration
+// changes.
 type bots struct {
 	known atomic.Pointer[botTable]
+	// installs is set before the first call, nil if no installations are kept;
+	// home tells whose the token is that is of no bot, nil as long as nobody
+	// knows; renew may be nil.
+	installs *install.Store
+	home     func() *slackapi.Identity
+	renew    atomic.Pointer[renewFunc]
 
 	mu     sync.RWMutex
 	selves map[config.Bot]slackapi.Identity
@@ -36,7 +45,11 @@ type teamBots struct {
 	primary       string // name; empty if none is the obvious one
 }
 
-var _ slackapi.Tokens = (*bots)(nil)
+// renewFunc renews a token of an installation that Slack refuses; see
+// slackapi.Renewer. User is empty for the bot's token.
+type renewFunc func(ctx context.Context, id install.ID, user string, token install.Token, code string) bool
+
+var _ slackapi.Renewer = (*bots)(nil)
 
 func newBots(c *config.Config) *bots {
 	b := &bots{selves: map[config.Bot]slackapi.Identity{}}
@@ -101,9 +114,27 @@ func (b *botTable) find(team, enterprise, name string) (bot config.Bot, known bo
 
 // Token implements slackapi.Tokens. The tokens of one app are never used for
 // another; SLACK_BOT_TOKEN and SLACK_USER_TOKEN are those of the only app, and
-// of workspaces that are not configured.
+// of workspaces that are neither configured nor installed.
 func (b *bots) Token(ctx context.Context, team, enterprise, name string, user bool) (string, error) {
-	return b.known.Load().token(ctx, team, enterprise, name, user)
+	table := b.known.Load()
+	_, known, err := table.find(team, enterprise, name)
+	if b.installs == nil || known && err == nil {
+		return table.token(ctx, team, enterprise, name, user)
+	}
+	if known && !appID(name) {
+		return "", err
+	}
+	in, missing := b.installed(ctx, install.Query{App: appOf(name), Team: team, Enterprise: enterprise})
+	switch {
+	case missing == nil:
+		_, g, err := grantOf(in, user)
+		return string(g.Token), err
+	case known:
+		return "", err
+	case b.atHome(team, enterprise):
+		return table.general.Token(ctx, team, enterprise, name, user)
+	}
+	return "", missing
 }
 
 func (b *botTable) token(ctx context.Context, team, enterprise, name string, user bool) (string, error) {
@@ -137,12 +168,20 @@ func (b *botTable) token(ctx context.Context, team, enterprise, name string, use
 // it, if that is known by its secret.
 func (b *bots) complete(ev *event.Event) {
 	app := cmp.Or(ev.Bot, ev.App)
-	if bot, known, err := b.known.Load().find(ev.Team, ev.Enterprise, app); known && err == nil && app != "" {
+	bot, known, err := b.known.Load().find(ev.Team, ev.Enterprise, app)
+	if known && err == nil && app != "" {
 		ev.Bot = bot.Name
 		if ev.BotUser == "" {
 			ev.BotUser = b.self(bot).User
 		}
-	} else if known {
+		return
+	}
+	// The look takes no longer than install.Store lets it.
+	if in, err := b.installed(context.Background(), queryOf(ev)); err == nil {
+		identify(ev, in)
+		return
+	}
+	if known {
 		ev.Bot = app // no token is found for it, rather than another bot's
 	} else {
 		ev.Bot = ""

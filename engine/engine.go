@@ -39,6 +39,7 @@ import (
 	"github.com/starling-rules/starling/engine/explain"
 	"github.com/starling-rules/starling/engine/help"
 	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/engine/lookup"
 	"github.com/starling-rules/starling/engine/metric"
 	"github.com/starling-rules/starling/engine/omnibot"
@@ -138,10 +139,14 @@ type Engine struct {
 	// newcomers is told when there may be bots that nobody knows yet.
 	newcomers chan struct{}
 	late      occasional // lines about late deliveries
-	api       *api.API
-	web       *door.HTTP
-	started   chan struct{}
-	close     sync.Once
+	strangers occasional // lines about events for those who have not installed the app
+	// installs are the workspaces that have installed an app by OAuth; nil
+	// without a key to keep them with.
+	installs *install.Store
+	api      *api.API
+	web      *door.HTTP
+	started  chan struct{}
+	close    sync.Once
 	// recent are the latest events, explainer says what the rules make of one.
 	recent    *explain.Ring
 	explainer *explain.Explainer
@@ -176,6 +181,9 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	}
 	if e.live, err = e.handlers(own); err != nil {
 		return nil, err
+	}
+	if err := e.openInstalls(ctx); err != nil {
+		return nil, fmt.Errorf("open installations: %w", err)
 	}
 	e.loader = e.newLoader()
 	e.repo = e.newRepo()
@@ -310,9 +318,11 @@ func newLoader(o Options, pool runtime.Pool, known *names, m *metric.Set) *rules
 
 // complete fills in what only the server knows of an event.
 func (e *Engine) complete(ev *event.Event) {
-	if e.bots.configured() {
+	if configured := e.bots.configured(); configured || e.installs != nil {
 		e.bots.complete(ev)
-		return
+		if configured || ev.Bot != "" {
+			return
+		}
 	}
 	if id := e.self.Load(); id != nil {
 		if ev.BotUser == "" {
@@ -333,6 +343,7 @@ func (e *Engine) introduce(ctx context.Context) error {
 				_ = e.introduceOne(round, o, func(id slackapi.Identity) { e.bots.introduced(bot, id) })
 			})
 		}
+		each.Go(func() { e.nameInstalls(round) })
 		if !e.bots.configured() && e.config().Slack.BotToken != "" {
 			each.Go(func() {
 				_ = e.introduceOne(round, slackapi.CallOptions{}, func(id slackapi.Identity) { e.self.Store(&id) })

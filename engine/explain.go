@@ -105,8 +105,10 @@ const (
 // EventLine is a recent event, and what the rules in force make of it.
 type EventLine struct {
 	explain.Summary
-	// Matched are the ids of the rules that match it now.
+	// Matched are the ids of the rules that match it now; Refused says why no
+	// rule saw it.
 	Matched []string `json:"matched"`
+	Refused string   `json:"refused,omitempty"`
 }
 
 // Explain says what the rules in force make of an event. Nothing is sent or
@@ -115,7 +117,11 @@ type EventLine struct {
 func (e *Engine) Explain(ctx context.Context, ev *event.Event) (*explain.Report, error) {
 	copied := *ev
 	e.complete(&copied)
-	return e.explainer.Event(ctx, &copied)
+	rep, err := e.explainer.Event(ctx, &copied)
+	if refused := e.admit(ctx, ev); err == nil && refused != nil {
+		rep.Notes = append(rep.Notes, "the server refuses this event, and no rule sees it: "+refused.Error())
+	}
+	return rep, err
 }
 
 // Recent lists the latest events, newest first, at most limit, with the rules
@@ -124,7 +130,11 @@ func (e *Engine) Recent(ctx context.Context, limit int) []EventLine {
 	events := e.recent.Latest(limit)
 	out := make([]EventLine, len(events))
 	for i, ev := range events {
-		out[i] = EventLine{explain.Summarize(ev), []string{}}
+		out[i] = EventLine{Summary: explain.Summarize(ev), Matched: []string{}}
+		if err := e.admit(ctx, ev); err != nil {
+			out[i].Refused = err.Error()
+			continue
+		}
 		for _, v := range e.explainer.Verdicts(ctx, ev) {
 			if v.Matched {
 				out[i].Matched = append(out[i].Matched, v.Rule.ID)

@@ -91,6 +91,9 @@ func (e *Engine) startAround(ctx context.Context, parts *group, failed chan<- er
 	if e.shared() {
 		parts.start(failed, "follow look-ups", func() error { return e.shelf.Follow(ctx, followEvery, e.forget) })
 	}
+	if e.shared() && e.installs != nil {
+		parts.start(failed, "follow installations", func() error { return e.installs.Follow(ctx, followEvery) })
+	}
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(ctx) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/socket"
 )
@@ -77,6 +78,8 @@ func (c counted) count(ev *event.Event, err error) {
 	switch {
 	case errors.Is(err, queue.ErrDuplicate):
 		outcome = "duplicate"
+	case errors.Is(err, ingress.ErrNotInstalled):
+		outcome = "refused"
 	case errors.Is(err, queue.ErrTooLarge):
 		outcome = "refused"
 	case err != nil:
@@ -89,14 +92,22 @@ func (c counted) count(ev *event.Event, err error) {
 func (c counted) Accept(ctx context.Context, ev *event.Event) error {
 	err := arrivals(c).Accept(ctx, ev)
 	c.count(ev, err)
-	return err
+	return acked(err)
 }
 
 // AcceptAnswered implements socket.Sink.
 func (c counted) AcceptAnswered(ctx context.Context, ev *event.Event) (*event.Answer, error) {
 	a, err := arrivals(c).AcceptAnswered(ctx, ev)
 	c.count(ev, err)
-	return a, err
+	return a, acked(err)
+}
+
+// acked leaves out an error with which an envelope is acknowledged all the same.
+func acked(err error) error {
+	if errors.Is(err, ingress.ErrNotInstalled) {
+		return nil
+	}
+	return err
 }
 
 // socketAcked measures how long Slack waits for its acks.

@@ -22,6 +22,10 @@ const (
 	headerNoRetry     = "X-Slack-No-Retry"
 )
 
+// ErrNotInstalled says that nobody has installed the app where an event comes
+// from: it is acknowledged, and thrown away. A Sink's answer goes with it.
+var ErrNotInstalled = errors.New("not installed")
+
 // slack answers one callback of Slack's, of whatever kind.
 func (s *Server) slack(ctx *fasthttp.RequestCtx) { s.take(ctx, nil) }
 
@@ -169,6 +173,10 @@ func (s *Server) accept(ctx *fasthttp.RequestCtx, e *event.Event) {
 		writeAnswer(ctx, answer, e.Kind == event.Webhook)
 	case errors.Is(err, queue.ErrDuplicate):
 		count.duplicate.Inc()
+	case errors.Is(err, ErrNotInstalled):
+		// Slack is told 200: to send it again would help nobody.
+		count.refused.Inc()
+		writeAnswer(ctx, answer, false)
 	case errors.Is(err, queue.ErrTooLarge):
 		count.refused.Inc()
 		ctx.Response.Header.Set(headerNoRetry, "1")

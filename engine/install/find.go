@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // OrgWide says what is known of whether an event is for an org-wide
@@ -62,6 +63,9 @@ func (s *Store) Find(ctx context.Context, q Query) (*Installation, error) {
 	return nil, fmt.Errorf("%s: %w", q, ErrNotFound)
 }
 
+// missTimeout bounds the look into the state for what the table has not.
+const missTimeout = 2 * time.Second
+
 // places are where to look, in order.
 func (q Query) places() []string {
 	var out []string
@@ -90,6 +94,8 @@ func (s *Store) at(ctx context.Context, app, place string) (*Installation, error
 		return in, nil
 	}
 	// Another process may have stored it a moment ago.
+	ctx, cancel := context.WithTimeout(ctx, missTimeout)
+	defer cancel()
 	return s.take(ctx, id)
 }
 

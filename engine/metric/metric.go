@@ -20,6 +20,7 @@ type Set struct {
 	Effects   *prometheus.CounterVec   // kind, outcome: ok error refused replayed
 	Lag       *prometheus.HistogramVec // stage: seconds from event_ts to received, received_again, taken
 	Retries   *prometheus.CounterVec   // reason that Slack gave
+	Strangers *prometheus.CounterVec   // type of event: nobody has installed the app where it comes from
 	Matched   *prometheus.CounterVec   // type, outcome: handled defaulted ignored
 	SlackTime *prometheus.HistogramVec // method: seconds, waits for rate limits included
 	Slack     *prometheus.CounterVec   // method, outcome: ok or Slack's error code
@@ -79,6 +80,7 @@ func New(version string) *Set {
 		Steps:     counter("rule_steps_total", "Interpreter steps.", "rule"),
 		Effects:   counter("effects_total", "Effects that runs asked for.", "kind", "outcome"),
 		Lag:       histogram("delivery_lag_seconds", "Time from what happened at Slack to its arrival, and to when it is taken up.", slow, "stage"),
+		Strangers: counter("events_not_installed_total", "Events that were refused because nobody has installed the app where they come from.", "type"),
 		Retries:   counter("event_retries_total", "Deliveries that Slack repeated, by its reason.", "reason"),
 		Matched:   counter("events_matched_total", "Events that were taken up, and whether any rule was for them.", "type", "outcome"),
 		SlackTime: histogram("slack_seconds", "Time that a call of Slack's Web API took, waits for rate limits included.", slow, "method"),
