@@ -9,9 +9,16 @@ import (
 	"time"
 )
 
-// Call is one call of the Web API, for the page and for tests. The token is
-// not among Args.
+// Call is one request of the app, for the page and for tests: of the Web API,
+// or to a response URL ("response_url"), an upload URL ("upload") or a socket's
+// ("link"). The token is not among Args.
 type Call struct {
+	// Verb is the method of HTTP, Via what the arguments came in (query, form,
+	// json, multipart), Auth where the token was (header, body, "" for none).
+	Verb string `json:"verb"`
+	Via  string `json:"via"`
+	Auth string `json:"auth,omitempty"`
+
 	Method string    `json:"method"`
 	Args   Block     `json:"args"`
 	Status int       `json:"status"`
@@ -61,10 +68,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("method")
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	a, err := readArgs(r)
-	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if token == "" && name != "apps.connections.open" { // which takes none in the body
-		token = a.str("token")
-	}
+	token, auth := bearer(r, name, a)
 	status, body := http.StatusOK, Block(nil)
 	if err == nil && oauthMethods[name] != nil {
 		status, body, err = s.serveTokens(w, r, name, token, a)
@@ -85,10 +89,27 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	body = finish(body, err, a.warning)
 	ok, _ := body["ok"].(bool)
 	code, _ := body["error"].(string)
-	c := Call{Method: name, Args: a.values, Status: status, OK: ok, Error: code, At: s.now(), Ms: float64(time.Since(start).Microseconds()) / 1000}
+	c := Call{Verb: r.Method, Via: a.via, Auth: auth, Method: name, Args: a.values, Status: status, OK: ok, Error: code, At: s.now(), Ms: float64(time.Since(start).Microseconds()) / 1000}
+	s.record(c)
+	writeJSON(w, status, body)
+}
+
+// bearer is the token of a call, and where it was. One in a JSON body does not
+// count, nor does any in a body for opening a socket.
+func bearer(r *http.Request, name string, a args) (token, auth string) {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return token, "header"
+	}
+	if token := a.str("token"); token != "" && a.via != "json" && name != "apps.connections.open" {
+		return token, "body"
+	}
+	return "", ""
+}
+
+// record keeps what the app asked, and shows it.
+func (s *Server) record(c Call) {
 	s.history.addCall(c)
 	s.world.log.add("call", c)
-	writeJSON(w, status, body)
 }
 
 // call finds the method and who calls, and runs it.

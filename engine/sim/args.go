@@ -20,11 +20,12 @@ const maxBody = 4 << 20
 type args struct {
 	values  Block
 	warning string
+	via     string // what they came in: query, form, json or multipart
 }
 
 // readArgs reads the query and a form, JSON, multipart or empty body.
 func readArgs(r *http.Request) (args, error) {
-	a := args{values: Block{}}
+	a := args{values: Block{}, via: "query"}
 	take := func(form url.Values) {
 		for k, v := range form {
 			if len(v) > 0 {
@@ -38,6 +39,7 @@ func readArgs(r *http.Request) (args, error) {
 		return a, Code("invalid_post_type")
 	}
 	if kind == "multipart/form-data" {
+		a.via = "multipart"
 		if err := r.ParseMultipartForm(maxBody); err != nil {
 			return a, Code("invalid_form_data")
 		}
@@ -51,6 +53,7 @@ func readArgs(r *http.Request) (args, error) {
 	text := strings.TrimSpace(string(body))
 	switch kind {
 	case "application/json":
+		a.via = "json"
 		if params["charset"] == "" {
 			a.warning = "missing_charset"
 		}
@@ -71,6 +74,9 @@ func readArgs(r *http.Request) (args, error) {
 		form, err := url.ParseQuery(text)
 		if err != nil {
 			return a, Code("invalid_form_data")
+		}
+		if kind != "" {
+			a.via = "form"
 		}
 		take(form)
 	default:

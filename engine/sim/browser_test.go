@@ -98,7 +98,7 @@ func (b *browser) do(what string, steps ...step) {
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
 	err := chromedp.Do(ctx, steps...)
-	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "No node with given id") {
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "node with given id") {
 		err = chromedp.Do(ctx, steps...) // the page was drawn anew in between
 	}
 	if err != nil {

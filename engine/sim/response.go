@@ -12,33 +12,29 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request) {
 	if payload := a.str("payload"); err == nil && payload != "" { // as incoming webhooks take it
 		var in Block
 		if err = decode([]byte(payload), &in); err == nil {
-			a = args{values: in}
+			a.values = in
 		}
 	}
+	status, body := http.StatusOK, Block(nil)
 	if err != nil {
 		err = Code("invalid_payload")
 	} else {
+		status, body, err = s.fault(r, "response_url", w.Header())
+	}
+	if body == nil && err == nil {
 		err = s.respond(r.PathValue("id"), a)
 	}
-	c := Call{Method: "response_url", Args: a.values, Status: http.StatusOK, OK: err == nil, At: s.now()}
-	var code Code
-	var bad *Invalid
-	switch {
-	case err == nil:
-	case errors.As(err, &bad):
-		c.Status, c.Error = http.StatusBadRequest, string(bad.Code)
-	case errors.As(err, &code) && (code == "expired_url" || code == "used_url"):
-		c.Status, c.Error = http.StatusNotFound, string(code)
-	default:
-		c.Status, c.Error = http.StatusBadRequest, err.Error()
-	}
-	s.history.addCall(c)
-	s.world.log.add("call", c)
 	if err != nil {
-		writeJSON(w, c.Status, Block{"ok": false, "error": c.Error})
-		return
+		status = http.StatusBadRequest
+		if code := Code(""); errors.As(err, &code) && (code == "expired_url" || code == "used_url") {
+			status = http.StatusNotFound
+		}
 	}
-	writeJSON(w, http.StatusOK, Block{"ok": true})
+	body = finish(body, err, "")
+	ok, _ := body["ok"].(bool)
+	code, _ := body["error"].(string)
+	s.record(Call{Verb: r.Method, Via: a.via, Method: "response_url", Args: a.values, Status: status, OK: ok, Error: code, At: s.now()})
+	writeJSON(w, status, body)
 }
 
 // respond does what was posted to a response_url.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/payload"
@@ -23,6 +24,14 @@ func (s *Server) routeSim(mux *http.ServeMux) {
 	act(mux, "faults", func(_ *http.Request, in Faults) (Block, error) {
 		s.SetFaults(in)
 		return nil, nil
+	})
+	mux.HandleFunc("GET /sim/calls", func(w http.ResponseWriter, r *http.Request) {
+		method := r.URL.Query().Get("method")
+		writeJSON(w, http.StatusOK, Block{"calls": slices.DeleteFunc(s.Calls(), func(c Call) bool { return method != "" && c.Method != method })})
+	})
+	mux.HandleFunc("GET /sim/deliveries", func(w http.ResponseWriter, r *http.Request) {
+		typ := r.URL.Query().Get("type")
+		writeJSON(w, http.StatusOK, Block{"deliveries": slices.DeleteFunc(s.Deliveries(), func(d Delivery) bool { return typ != "" && d.Type != typ })})
 	})
 	mux.HandleFunc("GET /sim/clock", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Clock()) })
 	act(mux, "clock", func(_ *http.Request, in clockMove) (Block, error) { return s.moveClock(in) })

@@ -34,7 +34,7 @@ func (s *Server) Snapshot() Snapshot {
 	// follows is applied twice by a reader, which does no harm.
 	out := Snapshot{
 		Seq: s.world.log.last(), Team: s.world.team, App: s.world.app, Connected: s.opt.EventsURL != "" || s.SocketConnections() > 0,
-		Faults: s.Faults(), Clock: s.Clock(), Subscribed: s.Subscription(), Deliveries: s.Deliveries(), Calls: s.Calls(), Groups: s.world.groups, Emoji: s.world.emoji,
+		Faults: s.Faults(), Clock: s.Clock(), Subscribed: s.Subscription(), Deliveries: latest(s.Deliveries(), maxHistory), Calls: latest(s.Calls(), maxHistory), Groups: s.world.groups, Emoji: s.world.emoji,
 		Messages: map[string][]Message{}, Modals: map[string][]*View{}, Homes: map[string]*View{},
 	}
 	s.catalogMu.Lock()

@@ -128,6 +128,7 @@ func (m *socketMode) serveLink(w http.ResponseWriter, r *http.Request) {
 		defer m.serving.Done()
 	}
 	if !ok || m.s.now().Sub(at) > ticketLife {
+		m.linked(r, http.StatusForbidden, "no such ticket")
 		http.Error(w, "no such ticket", http.StatusForbidden)
 		return
 	}
@@ -140,6 +141,7 @@ func (m *socketMode) serveLink(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	if m.closed || len(m.conns) >= maxSockets {
 		m.mu.Unlock()
+		m.linked(r, http.StatusSwitchingProtocols, "too_many_websockets")
 		c.send(Block{"type": "disconnect", "reason": "too_many_websockets", "debug_info": Block{"host": "applink-local"}})
 		return
 	}
@@ -155,9 +157,18 @@ func (m *socketMode) serveLink(w http.ResponseWriter, r *http.Request) {
 		"debug_info": Block{"host": fmt.Sprintf("applink-local-%d", c.n), "build_number": 1, "approximate_connection_time": socketLife},
 	})
 	c.writing.Unlock()
+	m.linked(r, http.StatusSwitchingProtocols, "")
 	m.announce()
 	go c.ping()
 	c.read()
+}
+
+// linked records that the app opened a connection, or why it got none.
+func (m *socketMode) linked(r *http.Request, status int, refused string) {
+	m.s.record(Call{
+		Verb: r.Method, Via: "query", Method: "link", Status: status, OK: refused == "", Error: refused, At: m.s.now(),
+		Args: Block{"debug_reconnects": r.URL.Query().Get("debug_reconnects") == "true", "origin": r.Header.Get("Origin")},
+	})
 }
 
 // announce wakes deliveries that wait for a connection.
@@ -380,14 +391,29 @@ func (c *socketConn) read() {
 			Payload    json.RawMessage `json:"payload"`
 		}
 		if json.Unmarshal(frame, &ack) != nil {
+			c.strange(frame, "no JSON object")
 			continue
 		}
 		c.mu.Lock()
 		acked := c.waiting[ack.EnvelopeID]
 		delete(c.waiting, ack.EnvelopeID)
 		c.mu.Unlock()
-		if acked != nil {
-			acked <- ack.Payload
+		if acked == nil {
+			c.strange(frame, "no such envelope_id waits for its ack")
+			continue
 		}
+		acked <- ack.Payload
 	}
+}
+
+// maxStrange is how much of a strange frame is recorded, in bytes.
+const maxStrange = 200
+
+// strange records a frame of the app's that acks nothing. Slack ignores those,
+// and they come about: an ack that is late finds nothing that waits.
+func (c *socketConn) strange(frame []byte, why string) {
+	c.m.s.record(Call{
+		Verb: "FRAME", Via: "json", Method: "ack", Status: http.StatusOK, Error: why, At: c.m.s.now(),
+		Args: Block{"frame": strings.ToValidUTF8(string(frame[:min(len(frame), maxStrange)]), "?")},
+	})
 }

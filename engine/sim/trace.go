@@ -68,8 +68,12 @@ type LogTrace struct {
 	Pos   string `json:"pos,omitempty"`
 }
 
-// maxHistory bounds each list that the inspector keeps.
-const maxHistory = 400
+// maxHistory bounds each list that the inspector keeps, maxRecord those of
+// deliveries and calls, which tests look into; the page is shown maxHistory.
+const (
+	maxHistory = 400
+	maxRecord  = 4000
+)
 
 // history is what the inspector shows of the past.
 type history struct {
@@ -80,23 +84,28 @@ type history struct {
 	runs       []RunTrace
 }
 
-func keep[T any](list []T, x T) []T {
-	if len(list) >= maxHistory {
-		list = slices.Clone(list[maxHistory/4:])
+func keep[T any](list []T, x T, most int) []T {
+	if len(list) >= most {
+		list = slices.Clone(list[most/4:])
 	}
 	return append(list, x)
+}
+
+// latest copies the end of a list.
+func latest[T any](list []T, most int) []T {
+	return slices.Clone(list[max(0, len(list)-most):])
 }
 
 func (h *history) addDelivery(d Delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.deliveries = keep(h.deliveries, d)
+	h.deliveries = keep(h.deliveries, d, maxRecord)
 }
 
 func (h *history) addCall(c Call) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.calls = keep(h.calls, c)
+	h.calls = keep(h.calls, c, maxRecord)
 }
 
 // TraceEvent shows an event in the page.
@@ -107,7 +116,7 @@ func (s *Server) TraceEvent(e EventTrace) {
 	h := &s.history
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.events = keep(h.events, e)
+	h.events = keep(h.events, e, maxHistory)
 	s.world.log.add("event", e)
 }
 
@@ -129,7 +138,7 @@ func (s *Server) TraceRun(r RunTrace) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.runs = slices.DeleteFunc(h.runs, func(old RunTrace) bool { return old.ID == r.ID })
-	h.runs = keep(h.runs, r)
+	h.runs = keep(h.runs, r, maxHistory)
 	s.world.log.add("run", r)
 }
 

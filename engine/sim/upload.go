@@ -87,17 +87,26 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	f := s.world.file(r.PathValue("id"))
+	status, said := http.StatusOK, ""
 	switch {
 	case err != nil:
-		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		status, said = http.StatusRequestEntityTooLarge, "too large"
 	case f == nil:
-		http.Error(w, "no such upload", http.StatusNotFound)
+		status, said = http.StatusNotFound, "no such upload"
 	case len(content) != f.length:
-		http.Error(w, "length is not as announced", http.StatusBadRequest)
+		status, said = http.StatusBadRequest, "length is not as announced"
 	default:
 		f.content, f.sent = content, true
-		fmt.Fprintf(w, "OK - %d", len(content))
 	}
+	s.record(Call{
+		Verb: r.Method, Via: "body", Method: "upload", Args: Block{"file": r.PathValue("id"), "bytes": len(content)},
+		Status: status, OK: said == "", Error: said, At: s.now(),
+	})
+	if said != "" {
+		http.Error(w, said, status)
+		return
+	}
+	fmt.Fprintf(w, "OK - %d", len(content))
 }
 
 // serveFile shows a file, as text or as something to save: nothing in it runs.
