@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +35,9 @@ type Operator struct {
 	// Hits counts the requests for the webhook of a rule; nil if there is no
 	// server.
 	Hits func(rule string) ingress.Seen
+	// Secrets are values that must not be shown, beside what looks like one; may
+	// be nil.
+	Secrets func() []string
 	// Changed is called when State has changed what scripts keep; may be nil.
 	Changed func()
 }
@@ -81,42 +83,6 @@ type QueueReport struct {
 	Events    []dispatch.EventReport `json:"events,omitempty"`
 }
 
-// maxScan bounds how far back a run is looked for by its id.
-const maxScan = 10_000
-
-// Runs lists events that had runs, newest first, at most limit.
-func (o *Operator) Runs(ctx context.Context, limit int) ([]dispatch.EventReport, error) {
-	infos, err := o.Store.Recent(ctx, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	return reports(infos)
-}
-
-// Run finds an event by its id, or by the id of one of its runs.
-// It returns queue.ErrNotFound if there is none.
-func (o *Operator) Run(ctx context.Context, id string) (dispatch.EventReport, error) {
-	info, err := o.Store.Event(ctx, id)
-	if err == nil {
-		return dispatch.Report(info)
-	}
-	if !errors.Is(err, queue.ErrNotFound) {
-		return dispatch.EventReport{}, fmt.Errorf("look up run: %w", err)
-	}
-	all, err := o.Runs(ctx, maxScan)
-	if err != nil {
-		return dispatch.EventReport{}, err
-	}
-	for _, rep := range all {
-		for _, run := range rep.Runs {
-			if run.ID == id {
-				return rep, nil
-			}
-		}
-	}
-	return dispatch.EventReport{}, fmt.Errorf("run %s: %w", id, queue.ErrNotFound)
-}
-
 // Queue reports the queue and up to limit unsettled events, oldest first.
 func (o *Operator) Queue(ctx context.Context, limit int) (QueueReport, error) {
 	s := o.Store.Stats()
@@ -131,7 +97,7 @@ func (o *Operator) Queue(ctx context.Context, limit int) (QueueReport, error) {
 	if err != nil {
 		return rep, fmt.Errorf("list queue: %w", err)
 	}
-	rep.Events, err = reports(infos)
+	rep.Events, err = o.reports(infos)
 	return rep, err
 }
 
@@ -141,7 +107,7 @@ func (o *Operator) Dead(ctx context.Context, limit int) ([]dispatch.EventReport,
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
-	return reports(infos)
+	return o.reports(infos)
 }
 
 // Retry stores a dead event again; Drop forgets it.
@@ -149,18 +115,6 @@ func (o *Operator) Retry(ctx context.Context, id string) error { return o.Store.
 
 // Drop forgets a dead event.
 func (o *Operator) Drop(ctx context.Context, id string) error { return o.Store.DropDead(ctx, id) }
-
-func reports(infos []queue.EventInfo) ([]dispatch.EventReport, error) {
-	out := make([]dispatch.EventReport, 0, len(infos))
-	for _, info := range infos {
-		rep, err := dispatch.Report(info)
-		if err != nil {
-			return out, fmt.Errorf("read event %s: %w", info.ID, err)
-		}
-		out = append(out, rep)
-	}
-	return out, nil
-}
 
 // Rules lists the rules in force in the order in which they run, then those
 // that are off and not there.

@@ -19,8 +19,9 @@ import (
 func (e *Engine) Operator() *Operator {
 	return &Operator{
 		Store: e.store, Now: e.o.Now, Breaker: e.breaker, Slack: e.slack, Teams: e.o.Config.Teams,
-		Set:  func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
-		Hits: func(rule string) ingress.Seen { return e.hits.of(rule).Seen() },
+		Set:     func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
+		Hits:    func(rule string) ingress.Seen { return e.hits.of(rule).Seen() },
+		Secrets: func() []string { return e.config().SecretValues() },
 	}
 }
 

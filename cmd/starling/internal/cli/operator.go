@@ -67,7 +67,7 @@ func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func
 		return withCode(ExitStart, errors.Join(err, store.Close(ctx)))
 	}
 	err = use(&engine.Operator{
-		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams,
+		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams, Secrets: cfg.SecretValues,
 		Set: func(ctx context.Context) (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) },
 	})
 	off.Close(ctx)

@@ -23,6 +23,7 @@ func (c *command) runsCommand() *cobra.Command {
 	}
 	c.configFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
+	full := cmd.Flags().Bool("full", false, "with ID: every pass, and requests and answers at any length")
 	limit := cmd.Flags().Int("limit", 50, "how many events to list")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg, err := c.load(cmd, nil)
@@ -38,7 +39,7 @@ func (c *command) runsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.printRun(rep, args[0], *asJSON)
+				return c.printRun(rep, args[0], *asJSON, *full)
 			}
 			reps, err := o.Runs(cmd.Context(), *limit)
 			if err != nil {
@@ -79,33 +80,11 @@ func (c *command) printRuns(reps []dispatch.EventReport, asJSON bool) error {
 }
 
 // printRun shows an event's runs; if id is that of a run, only this one.
-func (c *command) printRun(rep dispatch.EventReport, id string, asJSON bool) error {
+func (c *command) printRun(rep dispatch.EventReport, id string, asJSON, full bool) error {
 	if asJSON {
 		return writeJSON(c.env.Stdout, rep)
 	}
-	out := c.env.Stdout
-	fmt.Fprintf(out, "event %s  %s %s  stored %s\n", rep.ID, rep.Kind, rep.Type, rep.Stored.Format(time.RFC3339))
-	if rep.Reason != "" {
-		fmt.Fprintf(out, "dead: %s\n", rep.Reason)
-	}
-	for _, run := range rep.Runs {
-		if id != rep.ID && id != run.ID {
-			continue
-		}
-		fmt.Fprintf(out, "\nrun %s  %s  version %.12s\n%s, %d steps in %d passes, %.1f ms\n", run.ID, run.Rule, run.Version, run.Outcome, run.Steps, run.Passes, run.Ms)
-		for _, e := range run.Effects {
-			fmt.Fprintf(out, "  %2d %-14s %s  (%s)\n     %s\n", e.Step, e.Kind, e.State, e.At, clip(e.Args))
-			if e.Result != "" || e.Error != "" {
-				fmt.Fprintf(out, "     → %s%s\n", clip(e.Result), e.Error)
-			}
-		}
-		if run.Reason != "" {
-			fmt.Fprintf(out, "\nnot run: its rule is %s\n", run.Reason)
-		}
-		if run.Error != nil {
-			fmt.Fprintf(out, "\n%s", run.Error.Detail())
-		}
-	}
+	c.runPrinter(full).event(rep, id)
 	return nil
 }
 
