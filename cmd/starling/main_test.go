@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 	if worker.IsChild(os.Args) { // workers are this program, started again
 		main()
 	}
+	if os.Getenv(slackGoApp) != "" { // as is the app that the local Slack talks with
+		runSlackGoApp()
+		return
+	}
 	testscript.Main(tests{m}, map[string]func(){"starling": main})
 }
 
