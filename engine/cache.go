@@ -92,7 +92,7 @@ func (e *Engine) serveAPI(o *ingress.Options) error {
 	if e.api, err = api.New(api.Options{Config: e.o.Config, Slack: e.slack, Logger: e.log, Now: e.o.Now}); err != nil {
 		return fmt.Errorf("authorization: %w", err)
 	}
-	o.Mounts, o.Guarded = append(e.api.Mounts(), e.repoMounts()...), e.api.Guarded()
+	o.Mounts, o.Guarded = append(append(e.api.Mounts(), e.repoMounts()...), e.oauthMounts()...), e.api.Guarded()
 	for _, text := range e.o.Config.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {

@@ -83,6 +83,9 @@ type Options struct {
 	// Lint says what is questionable in a version of a script that has become
 	// live, for the log and the report; it reads the sources. May be nil.
 	Lint func(*rules.Version) []*runtime.Error
+	// Scopes works out what scopes the rules need, for those who install the app
+	// by OAuth; nil: those of the configuration.
+	Scopes ScopesFunc
 	// Socket changes how Socket Mode connects: its dialer, TLS, HTTP client or
 	// time-outs. May be nil.
 	Socket func(*socket.Options)
@@ -143,10 +146,13 @@ type Engine struct {
 	// installs are the workspaces that have installed an app by OAuth; nil
 	// without a key to keep them with.
 	installs *install.Store
-	api      *api.API
-	web      *door.HTTP
-	started  chan struct{}
-	close    sync.Once
+	// oauth lets workspaces install the app, and renews its tokens; nil without
+	// a client id.
+	oauth   *authorizer
+	api     *api.API
+	web     *door.HTTP
+	started chan struct{}
+	close   sync.Once
 	// recent are the latest events, explainer says what the rules make of one.
 	recent    *explain.Ring
 	explainer *explain.Explainer
@@ -185,6 +191,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := e.openInstalls(ctx); err != nil {
 		return nil, fmt.Errorf("open installations: %w", err)
 	}
+	e.openOAuth()
 	e.loader = e.newLoader()
 	e.repo = e.newRepo()
 	e.breaker = e.newBreaker()

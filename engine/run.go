@@ -94,6 +94,9 @@ func (e *Engine) startAround(ctx context.Context, parts *group, failed chan<- er
 	if e.shared() && e.installs != nil {
 		parts.start(failed, "follow installations", func() error { return e.installs.Follow(ctx, followEvery) })
 	}
+	if e.oauth != nil {
+		parts.start(failed, "renew tokens", func() error { return e.oauth.rotator.Run(ctx) })
+	}
 	parts.start(failed, "breaker", func() error { return e.breaker.Run(ctx) })
 }
 
@@ -157,6 +160,11 @@ func (e *Engine) readiness() map[string]any {
 	}
 	if e.socket != nil {
 		more["socket"] = e.socket.State()
+	}
+	if e.oauth != nil {
+		if troubles := e.oauth.rotator.Problems(); len(troubles) > 0 {
+			more["tokens_not_renewed"] = troubles
+		}
 	}
 	return more
 }
