@@ -48,11 +48,13 @@ tidy: ## fail if go.mod or go.sum are not tidy
 
 check: tidy lint test ## what CI runs
 
-# What the tests need beyond Go: a C compiler for the race detector, and a
-# browser for the test of the page. Where apt is not at hand the browser test
-# skips, saying so.
+# What the tests need beyond Go: a C compiler for the race detector, a browser
+# for the test of the page, node and npm for the app on Bolt (node 18, which
+# Debian 12 has, is enough). Where apt is not at hand the tests of the last two
+# skip, saying so.
 tools:
 	@missing=""; command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	  command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	  { command -v node && command -v npm; } >/dev/null || missing="$$missing nodejs npm"; \
 	  if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi

@@ -14,7 +14,7 @@ const app = new bolt.App({
 });
 
 const plain = (text) => ({ type: "plain_text", text });
-const code = (e) => e.data?.error || e.response?.data?.error || e.code || e.message;
+const code = (e) => e.data?.error || e.response?.status || e.code || e.message; // of the Web API, of a response URL, of neither
 
 // tried says what became of a call: "ok" or the error of Slack's.
 async function tried(call) {
