@@ -45,6 +45,12 @@ func (l *live) waitHandlers(all Live) {
 	all["ask_form"] = question(l.postForm, l.hearForm)
 	l.eventHandlers(all)
 	all[tellKind] = Handler{Do: l.doTell}
+	// What open_modal waits for has a kind of its own, which no script asks for.
+	all[wait.Trigger] = Handler{Do: unasked, Hear: l.hearTrigger, Lost: l.lostTrigger}
+}
+
+func unasked(_ context.Context, _ *Run, e runtime.Effect) (runtime.Value, error) {
+	return nil, fmt.Errorf("%s: %w", e.Kind, ErrUnknownKind)
 }
 
 // postAsk is the message of a question, with its buttons.
@@ -235,23 +241,70 @@ func unix(t time.Time) runtime.Value { return float64(t.UnixMicro()) / 1e6 }
 
 // resumeAsk makes the result of the answer, and shows the outcome in the message.
 func (l *live) resumeAsk(ctx context.Context, r *Run, _ runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error) {
-	l.closeQuestion(ctx, r, w, a)
-	if a.By == wait.ByTimeout || a.By == wait.ByCancel || a.Value == nil {
+	given := givenBy(w, a)
+	l.closeQuestion(ctx, r, w, a, given)
+	if given == nil {
 		return nil, nil
 	}
 	if integer(w.Match, "quorum", 0) == 0 {
-		return asJSON(answerOf(w, a, a.Value))
+		return asJSON(answerOf(w, a, given))
 	}
 	list := runtime.List{}
-	for _, v := range listArg(a.Value, "answers") {
+	for _, v := range listArg(given, "answers") {
 		if d, ok := plain(v).(*runtime.Dict); ok {
 			list = append(list, answerOf(w, a, d))
 		}
 	}
-	if len(list) == 0 { // of an operator, who gave one for all
-		list = append(list, answerOf(w, a, a.Value))
-	}
 	return asJSON(list)
+}
+
+// givenBy is what an answer says, nil if it says nothing: what the handler made
+// of the event, or what an operator gives in its place. That is a choice, the
+// values of a form, or an answer as the script is given it; of a quorum a list.
+func givenBy(w *wait.Wait, a *wait.Answer) *runtime.Dict {
+	if a.By == wait.ByTimeout || a.By == wait.ByCancel || a.Value == nil {
+		return nil
+	}
+	if a.By != wait.ByOperator {
+		return a.Value
+	}
+	v := operatorGave(a)
+	list, many := v.(runtime.List)
+	if v == nil {
+		return nil
+	}
+	if !many {
+		list = runtime.List{v}
+	}
+	answers := make(runtime.List, len(list))
+	for i, v := range list {
+		d, ok := plain(v).(*runtime.Dict)
+		_, choice := d.Get("choice")
+		_, values := d.Get("values")
+		switch {
+		case choice || values:
+		case w.Kind == wait.AskForm && ok:
+			d = runtime.NewDict("values", d)
+		default:
+			d = runtime.NewDict("choice", plain(v))
+		}
+		answers[i] = d
+	}
+	if integer(w.Match, "quorum", 0) > 0 {
+		return runtime.NewDict("answers", answers)
+	}
+	if len(answers) == 0 {
+		return nil
+	}
+	return answers[0].(*runtime.Dict)
+}
+
+// operatorGave is the answer of an operator.
+func operatorGave(a *wait.Answer) runtime.Value {
+	if v, ok := a.Value.Get("answer"); ok {
+		return plain(v)
+	}
+	return a.Value
 }
 
 // asJSON is a value as scripts see results: frozen, with fields.
@@ -297,7 +350,7 @@ func (l *live) lostAsk(ctx context.Context, r *Run, w *wait.Wait, a *wait.Answer
 	}
 	l.tell(ctx, ev, channel, closedText(w, a, ev))
 	if w != nil && a != nil && w.Match.Text("ts") != "" && ev.Received.Sub(a.At) > updateTime {
-		l.closeQuestion(ctx, r, w, a)
+		l.closeQuestion(ctx, r, w, a, givenBy(w, a))
 	}
 }
 

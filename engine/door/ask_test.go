@@ -292,6 +292,11 @@ func TestAQuestionEndsWithoutAnAnswerToo(t *testing.T) {
 			wait.Answer{By: wait.ByOperator, Who: "ann", Value: runtime.NewDict("choice", "No")},
 			`{"choice":"No","text":"No","user":null`, "*No*, answered by an operator.", "by an operator",
 		},
+		"operator, plainly": {
+			wait.Answer{By: wait.ByOperator, Who: "ann", Value: runtime.NewDict("answer", "Yes")},
+			`{"choice":"Yes","text":"Yes","user":null`, "*Yes*, answered by an operator.", "by an operator",
+		},
+		"operator, None":    {wait.Answer{By: wait.ByOperator, Value: runtime.NewDict("answer", nil)}, "null", "Answered by an operator.", "by an operator"},
 		"operator, nothing": {wait.Answer{By: wait.ByOperator}, "null", "Answered by an operator.", "by an operator"},
 	} {
 		got, calls := p.resume(tc.a)
@@ -429,4 +434,3 @@ func TestAFormThatCannotBeOpenedSaysSo(t *testing.T) {
 		}
 	}
 }
-

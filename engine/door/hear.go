@@ -407,7 +407,13 @@ func fieldsOf(ev *event.Event) *runtime.Dict {
 
 // resumeEvent is the event, or what an operator gave in its place.
 func resumeEvent(_ context.Context, _ *Run, _ runtime.Effect, _ *wait.Wait, a *wait.Answer) (runtime.Value, error) {
-	if a.By == wait.ByTimeout || a.By == wait.ByCancel || a.Value == nil {
+	switch {
+	case a.By == wait.ByTimeout || a.By == wait.ByCancel || a.Value == nil:
+		return nil, nil
+	case a.By == wait.ByOperator:
+		if v := operatorGave(a); v != nil {
+			return asJSON(v)
+		}
 		return nil, nil
 	}
 	return asJSON(a.Value)

@@ -97,6 +97,7 @@ func TestModalsAreOpenedWithTheNewestTrigger(t *testing.T) {
 		if p.wait == nil || p.wait.Kind != wait.Trigger || p.wait.Until.IsZero() {
 			t.Fatalf("%s: %+v", name, p.wait)
 		}
+		p.kind = p.wait.Kind // under which the dispatcher asks
 		if h := p.hear(p.click("U1", "continue", "")); h.Verdict != wait.Refuse {
 			t.Errorf("%+v", h)
 		}
@@ -105,6 +106,7 @@ func TestModalsAreOpenedWithTheNewestTrigger(t *testing.T) {
 			t.Fatalf("%+v", h)
 		}
 		delete(w.answers, "views.open")
+		p.kind = "open_modal"
 		got, calls := p.resume(wait.Answer{By: wait.ByEvent, Value: h.Answer, Event: wait.Origin{TriggerID: "tr10", Received: w.now}})
 		if !strings.HasPrefix(got, `{"ok":true`) || !strings.Contains(calls, `"trigger_id":"tr10"`) {
 			t.Error(got, calls)

@@ -137,7 +137,7 @@ func (l *live) progress(ctx context.Context, r *Run, w *wait.Wait) {
 
 // closeQuestion takes the buttons away and shows the outcome. It waits for that
 // a short while; a message that is gone needs no outcome.
-func (l *live) closeQuestion(ctx context.Context, r *Run, w *wait.Wait, a *wait.Answer) {
+func (l *live) closeQuestion(ctx context.Context, r *Run, w *wait.Wait, a *wait.Answer, given *runtime.Dict) {
 	said := ""
 	switch a.By {
 	case wait.ByTimeout:
@@ -149,11 +149,11 @@ func (l *live) closeQuestion(ctx context.Context, r *Run, w *wait.Wait, a *wait.
 		said = "Cancelled."
 	case wait.ByOperator:
 		said = "Answered by an operator."
-		if text := outcomeOf(w, a.Value); text != "" {
+		if text := outcomeOf(w, given); text != "" {
 			said = text + ", answered by an operator."
 		}
 	default:
-		said = outcomeOf(w, a.Value)
+		said = outcomeOf(w, given)
 	}
 	// The rest may take as long as Slack takes; the run goes on.
 	beside, asker, done := context.WithoutCancel(ctx), *r, make(chan struct{})

@@ -52,7 +52,7 @@ func (l *live) slackHandlers(all Live) {
 	all["unreact"] = built(l.react("reactions.remove"), Again)
 	all["open_modal"] = Handler{
 		Do: l.openModal, Repeat: Always(Never),
-		Wait: l.waitTrigger, Hear: l.hearTrigger, Resume: l.resumeTrigger, Lost: l.lostTrigger,
+		Wait: l.waitTrigger, Resume: l.resumeTrigger,
 	}
 	all["publish_home"] = built(l.publishHome, Again)
 	all["slack_action"] = Handler{Do: l.slackAction, Repeat: repeatAction, Find: l.finder(l.action)}
