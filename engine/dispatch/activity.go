@@ -26,14 +26,20 @@ type activity struct {
 	// suspect: it holds one of the places for events that may end the server.
 	resumed, counted, suspect bool
 
-	mu        sync.Mutex
-	runs      []*run
-	first     [1]*run // the room of most
-	opened    bool    // the first record is written, or on its way
-	onDisk    bool    // it is written
-	left      int     // runs that have not ended
-	abandoned bool    // a run was cut off: the event stays in the store
-	responses int     // uses of the response_url
+	mu    sync.Mutex
+	runs  []*run
+	first [1]*run // the room of most
+	// origin is the event that the continued run began with, encoded, and base
+	// how many of its steps are in its row; nil and 0 of an ordinary event.
+	origin []byte
+	base   int
+	// hears are the runs that may wait for this event; nil if there are none.
+	hears     *hearing
+	opened    bool // the first record is written, or on its way
+	onDisk    bool // it is written
+	left      int  // runs that have not ended
+	abandoned bool // a run was cut off: the event stays in the store
+	responses int  // uses of the response_url
 
 	// What was appended without waiting, and not confirmed by a later Append
 	// that succeeded: the store may have refused it. dropped is how many have
@@ -54,6 +60,14 @@ func newActivity(d *Dispatcher, del queue.Delivery, e *event.Event) *activity {
 	}
 	a.runs = a.first[:0]
 	return a
+}
+
+// body is the event that the runs are about, encoded.
+func (a *activity) body() []byte {
+	if a.origin != nil {
+		return a.origin
+	}
+	return a.del.Body()
 }
 
 // runID derives the id of a run from the event's key and the rule, so that a
@@ -92,20 +106,27 @@ func (a *activity) place(open openRun) *run {
 func (a *activity) addRecorded(open openRun, steps []step, last *step, end ended) {
 	r := a.place(open)
 	r.ended, r.last = end, last
-	if last != nil && last.Done {
-		a.countResponse(last.Kind)
-	}
-	for i := range steps {
-		if !steps[i].Done {
-			r.inFlight = &steps[i]
-			break
-		}
-		r.call.Results = append(r.call.Results, runtime.StepResult{Hash: steps[i].Hash, Kind: steps[i].Kind, Value: steps[i].Value, Err: steps[i].Err})
-		a.countResponse(steps[i].Kind)
-	}
+	r.takeUp(steps)
 	if open.ErrorOf >= 0 && open.ErrorOf < len(a.runs) {
 		failed := a.runs[open.ErrorOf]
 		r.cause, r.held = failed.ended.Error, failed.ended.Outcome == ""
+	}
+}
+
+// takeUp has the run go on behind the steps that are recorded.
+func (r *run) takeUp(steps []step) {
+	if r.last != nil && r.last.Done {
+		r.a.countResponse(r.last.Kind)
+	}
+	for i := range steps {
+		s := &steps[i]
+		if !s.Done {
+			r.inFlight = s
+			break
+		}
+		r.done = append(r.done, *s)
+		r.call.Results = append(r.call.Results, runtime.StepResult{Hash: s.Hash, Kind: s.Kind, Value: s.Value, Err: s.Err})
+		r.a.countResponse(s.Kind)
 	}
 }
 
@@ -131,13 +152,37 @@ func (a *activity) start() {
 			close(r.over)
 		}
 	}
-	if a.left = len(begin); a.left == 0 {
+	a.left = len(begin)
+	if a.hears != nil {
+		a.left++
+	}
+	if a.left == 0 {
 		a.del.Settle()
 		a.release()
 		return
 	}
+	if a.hears != nil {
+		a.d.running.Go(func() { a.heard(a.d.hear(a.e, a.hears)) })
+	}
 	for _, r := range begin {
 		r.start()
+	}
+}
+
+// heard says that the runs that wait for the event were told of it, or that
+// this was cut off.
+func (a *activity) heard(err error) {
+	a.mu.Lock()
+	a.left--
+	a.abandoned = a.abandoned || err != nil
+	last, abandoned := a.left == 0, a.abandoned
+	a.mu.Unlock()
+	switch {
+	case last && abandoned:
+		a.putBack()
+	case last:
+		a.del.Settle()
+		a.release()
 	}
 }
 
@@ -155,16 +200,19 @@ func (a *activity) later(entries ...queue.Entry) {
 func (a *activity) open() {
 	if !a.opened {
 		a.opened = true
-		a.write([]queue.Entry{a.opening()})
+		a.write(a.opening())
 	}
 }
 
-func (a *activity) opening() queue.Entry {
+func (a *activity) opening() []queue.Entry {
 	runs := make([]openRun, len(a.runs))
 	for i, r := range a.runs {
 		runs[i] = r.openRun
 	}
-	return appendOpen(runs)
+	if a.base > 0 {
+		return []queue.Entry{appendOpen(runs), baseEntry(0, a.base)}
+	}
+	return []queue.Entry{appendOpen(runs)}
 }
 
 func (a *activity) write(entries []queue.Entry) {
@@ -246,7 +294,7 @@ func (a *activity) end(r *run, end ended) {
 		a.write(entries)
 	case !a.opened:
 		a.opened = true
-		entries = append([]queue.Entry{a.opening()}, entries...)
+		entries = append(a.opening(), entries...)
 	}
 	a.mu.Unlock()
 	if r.over != nil {

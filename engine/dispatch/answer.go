@@ -106,6 +106,7 @@ func (r *run) effectAfter(ctx context.Context, kind string, args *runtime.Dict) 
 	if err != nil {
 		res.Err = err.Error()
 	}
+	r.effectAfterwards = &step{Hash: hash, Kind: kind, Args: args, Pos: e.Pos, Done: true, At: r.d.Now(), Value: v, Err: res.Err}
 	if text := resultError(res); text != "" {
 		r.d.Logger.Error("send the returned value", "run", r.ID, "rule", r.Rule, "effect", kind, "err", text)
 	}

@@ -7,6 +7,8 @@
 //	activity     one event under way: its runs, its journal
 //	run          one rule on one event: pass, effects, pass, …, outcome
 //	             (off.go: of a rule that is switched off)
+//	base         a run that waits, as its row holds it: parked (park.go), found by
+//	             an event (hear.go) or a time, continued (continue.go)
 //	answer       what a handler's return value means for each kind of event
 //	record       the journal of an event, decoded (starling runs)
 //
@@ -14,8 +16,9 @@
 //
 //	           ┌────────── results ──────────┐
 //	           ▼                             │
-//	started ► pass ── asks for effects ──► waiting
-//	           │
+//	started ► pass ── asks for effects ──► performing ── one that waits ──► parked
+//	           │ ▲                                                            │
+//	           │ └──────────────────── an answer, or a time ──────────────────┘
 //	           └► done | failed | cancelled          (dead: the event was given up)
 //
 // A run interrupted by a crash starts again at the first pass, with the
@@ -38,6 +41,7 @@ import (
 	"github.com/starling-rules/starling/engine/permit"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -81,6 +85,13 @@ type Options struct {
 	// Failed is told of runs that failed, of rules that somebody looks after. It
 	// must not wait. May be nil.
 	Failed func(Failure)
+	// Retention is how long runs that waited are kept after their end, default
+	// 14 days, RetentionBytes how much of them, default 128 MiB.
+	Retention      time.Duration
+	RetentionBytes int64
+	// ParkGrace is how long a click is kept that names a run which cannot be
+	// found: another process may be about to park it (default 5 s).
+	ParkGrace time.Duration
 	// Permit says who may run rules that are not for everybody. Nil: nobody.
 	Permit *permit.Policy
 
@@ -112,6 +123,8 @@ type Dispatcher struct {
 	lookups   lookups
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
+	waiting   *wait.Registry
+	active    sync.Map // ids of the runs under way here
 	suspects  chan struct{}
 	isOff     func(*rules.Rule) bool
 	// stop ends the context of runs under way when the drain is over.
@@ -130,6 +143,7 @@ func New(o Options) *Dispatcher {
 	setDefault(&o.MaxAttempts, 5)
 	setDefault(&o.MaxUnsettled, 4096)
 	setDefault(&o.Drain, 20*time.Second)
+	setDefault(&o.ParkGrace, 5*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -147,6 +161,10 @@ func New(o Options) *Dispatcher {
 		_, off := o.Breaker.Off(r.ID, r.Digest)
 		return off
 	}
+	d.waiting = wait.NewRegistry(wait.Options{
+		Store: o.Store, Continue: d.goOn, Retention: o.Retention, RetentionBytes: o.RetentionBytes,
+		Changed: func(n int) { o.Metrics.Waiting.Set(float64(n)) }, Now: o.Now, Logger: o.Logger,
+	})
 	d.suspects = make(chan struct{}, maxSuspects)
 	d.runCtx, d.stop = context.WithCancelCause(context.Background())
 	o.Store.OnAnswer(func(id string, body []byte) {
@@ -219,7 +237,12 @@ func (d *Dispatcher) AcceptAnswered(ctx context.Context, e *event.Event) (*event
 // Run delivers events until ctx ends, then lets the runs under way finish for
 // at most Options.Drain. Events that are not settled stay in the store.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	err := d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
+	// An event that is delivered before the index is full could miss its run.
+	err := persist(ctx, func() error { return d.waiting.Load(ctx) })
+	if err == nil {
+		d.running.Go(func() { d.waiting.Follow(ctx) })
+		err = d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
+	}
 	if ctx.Err() != nil {
 		err = nil
 	}

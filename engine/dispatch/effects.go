@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/queue"
@@ -20,6 +21,7 @@ func (r *run) openDoor() {
 	r.asker = door.Run{
 		ID: r.ID, Event: r.e, Script: r.Script, Rule: r.Rule,
 		Resumed: r.a.resumed, Responses: r.a.used, DryRun: r.DryRun, Hosts: r.Hosts, Admin: r.Admin,
+		Trigger: r.trigger, Later: r.later, Cancel: r.cancel,
 	}
 	if set := r.d.Rules.Current(); set != nil {
 		if rule := set.Rule(r.Rule); rule != nil {
@@ -62,20 +64,31 @@ func (r *run) perform(ctx context.Context, e runtime.Effect) (*runtime.Error, er
 		}
 		return diverged(e.Step, e.Pos, what), nil
 	}
+	began := r.d.Now()
 	value, err := r.journal(ctx, e, hash, flight, r.refusal(e))
 	if fail, ok := errors.AsType[stopped](err); ok {
 		fail.cause.Pos = e.Pos
 		return fail.cause, nil
 	}
-	if errors.Is(err, errAbandoned) {
+	if errors.Is(err, errAbandoned) || errors.Is(err, errParked) {
 		return nil, err
 	}
 	res := runtime.StepResult{Hash: hash, Kind: e.Kind, Value: value}
 	if err != nil {
 		res.Err = err.Error()
 	}
+	r.note(step{Hash: hash, Kind: e.Kind, Args: e.Args, Pos: e.Pos, Intended: began, At: r.d.Now(), Value: value, Err: res.Err}, flight)
 	r.call.Results = append(r.call.Results, res)
 	return nil, nil
+}
+
+// note keeps what the run did, for the row in which it may be parked.
+func (r *run) note(s step, flight *step) {
+	if flight != nil && !flight.Intended.IsZero() {
+		s.Intended = flight.Intended
+	}
+	s.Done = true
+	r.done = append(r.done, s)
 }
 
 // diverged is the failure of a run that does not do again what its journal
@@ -129,7 +142,12 @@ func (r *run) journal(ctx context.Context, e runtime.Effect, hash uint64, flight
 	if r.live == nil {
 		r.openDoor()
 	}
-	intended, changed := flight != nil, false
+	if flight != nil && flight.Wait != nil { // it did all but park
+		r.waiting = flight
+		return nil, errParked
+	}
+	r.asker.Intended = time.Time{}
+	intended, changed, began := flight != nil, false, r.d.Now()
 	if flight != nil && flight.Args != nil { // as the hooks had it
 		e.Args = flight.Args
 	}
@@ -154,6 +172,15 @@ func (r *run) journal(ctx context.Context, e runtime.Effect, hash uint64, flight
 	if ctx.Err() != nil && door.Outcome(value, err) != "ok" {
 		// Cut off, and nothing is known of its outcome: none is recorded.
 		return nil, errors.Join(errAbandoned, context.Cause(ctx))
+	}
+	if flight != nil && !flight.Intended.IsZero() {
+		began = flight.Intended
+	}
+	if err == nil && e.Step > 0 {
+		r.asker.Intended = began // so that a time-out counts from there, also after a crash
+		if err = r.waits(ctx, e, hash, began, value); errors.Is(err, errParked) || errors.Is(err, errAbandoned) || errors.As(err, new(stopped)) {
+			return nil, err
+		}
 	}
 	text := ""
 	if err != nil {
@@ -208,10 +235,7 @@ func (r *run) intend(ctx context.Context, e runtime.Effect, hash uint64, already
 	case err == nil:
 		return intended, nil
 	case errors.Is(err, queue.ErrTooLarge):
-		return false, stopped{&runtime.Error{
-			Kind: runtime.RunError,
-			Msg:  e.Kind + ": what the run has to remember of this effect, or of one before, is larger than the store takes",
-		}}
+		return false, stopped{tooLarge(e)}
 	}
 	return false, errors.Join(errAbandoned, err)
 }

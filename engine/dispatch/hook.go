@@ -136,7 +136,7 @@ func (d *Dispatcher) hookPass(ctx context.Context, call *runtime.Call) (*runtime
 func (d *Dispatcher) read(ctx context.Context, out runtime.Door, e runtime.Effect, step int, left time.Duration) (res runtime.StepResult, fail *runtime.Error) {
 	e.Step = step
 	switch h := d.Live[e.Kind]; {
-	case !h.Read:
+	case !h.Read || h.Wait != nil:
 		return res, &runtime.Error{
 			Kind: runtime.RunError, Pos: e.Pos, Msg: e.Kind + " is nothing that a hook may do: it may read, and judge",
 			Hint: "a rule of on.event(\"*\") can do it beside the hook",

@@ -11,6 +11,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -25,6 +26,10 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 	}
 	if err != nil {
 		d.running.Go(func() { d.bury(del, "decode event: "+err.Error()) })
+		return
+	}
+	if e.Via == viaWait {
+		d.running.Go(func() { d.continued(del, e) })
 		return
 	}
 	if d.Observe != nil {
@@ -51,6 +56,11 @@ func (d *Dispatcher) handle(del queue.Delivery) {
 		counted = true
 	}
 	set := d.Rules.Current()
+	if e.Answered() && !set.HasGuards() {
+		if _, _, ok := wait.RefOf(e); ok { // whoever waits for it says nothing to its sender
+			d.tell(e, emptyAnswer(e))
+		}
+	}
 	named := d.Names != nil && (set.NeedsChannelNames() || set.NeedsUserNames() || set.NeedsTextNames())
 	if !named && !set.HasGuards() {
 		d.fresh(del, e, counted)
@@ -87,13 +97,14 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		d.overran(e, overruns)
 	}
 	d.Metrics.Matched.WithLabelValues(string(e.Kind), outcomeOf(matches)).Inc()
-	if len(matches) == 0 {
+	hears := d.hears(e)
+	if len(matches) == 0 && hears == nil {
 		d.tell(e, d.unmatched(set, e))
 		del.Settle()
 		return
 	}
 	act := newActivity(d, del, e)
-	act.counted = counted
+	act.counted, act.hears = counted, hears
 	usage := d.plan(act, matches)
 	if usage != "" {
 		d.tell(e, usageAnswer(usage))
@@ -102,10 +113,10 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		if usage == "" {
 			d.tell(e, emptyAnswer(e))
 		}
-		del.Settle()
+		act.start()
 		return
 	}
-	if usage == "" && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
+	if usage == "" && hears == nil && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
 		d.tell(e, d.unmatched(set, e)) // what runs only looks on: nobody need wait for it
 	}
 	act.start()
@@ -191,23 +202,33 @@ const (
 // record, on the versions they began with, with the results recorded so far.
 func (d *Dispatcher) resume(del queue.Delivery, e *event.Event, rec *record) {
 	act := newActivity(d, del, e)
-	if rec.Attempts >= suspectAfter {
-		select {
-		case d.suspects <- struct{}{}:
-			act.suspect = true
-		case <-d.runCtx.Done():
-			return
-		}
-	}
-	act.opened, act.onDisk, act.resumed, act.counted = true, true, true, true
-	if err := act.durable(d.runCtx, attemptEntry(d.Now())); err != nil {
-		act.release() // stopped, or another process has it
+	act.hears = d.hears(e)
+	if !act.takenUp(rec) {
 		return
 	}
 	for i, open := range rec.Runs {
 		act.addRecorded(open, rec.Steps[i], rec.Last[i], rec.Ends[i])
 	}
 	act.start()
+}
+
+// takenUp records that an event is taken up again; false if the server stops,
+// or another process has it.
+func (a *activity) takenUp(rec *record) bool {
+	if rec.Attempts >= suspectAfter {
+		select {
+		case a.d.suspects <- struct{}{}:
+			a.suspect = true
+		case <-a.d.runCtx.Done():
+			return false
+		}
+	}
+	a.opened, a.onDisk, a.resumed, a.counted = true, true, true, true
+	if err := a.durable(a.d.runCtx, attemptEntry(a.d.Now())); err != nil {
+		a.release()
+		return false
+	}
+	return true
 }
 
 // bury makes an event a dead letter.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -19,6 +20,8 @@ const (
 	entryAttempt byte = 5 // the event was taken up again after a crash
 	entryRelease byte = 6 // it was put back in good order: that attempt does not count
 	entryNotes   byte = 7 // passes and log lines of a run, with its end or where it parks (notes.go)
+	entryWait    byte = 8 // an effect was performed, and its result is waited for (park.go)
+	entryBase    byte = 9 // the first steps of a run are in its row (continue.go)
 )
 
 // openRun is what the first record of an event says of one run: everything
@@ -61,6 +64,9 @@ type step struct {
 	At       time.Time
 	Value    runtime.Value
 	Err      string
+	// Wait is what the run waited for here, Asked what performing it returned.
+	Wait  *wait.Wait
+	Asked runtime.Value
 }
 
 // ended is the outcome of a run.
@@ -89,6 +95,7 @@ type record struct {
 	// when it was taken up again, as far as that is known.
 	Notes   map[int]*notes
 	Resumed []time.Time
+	opened  bool // of a continuation: it lists its runs itself
 }
 
 func appendOpen(runs []openRun) queue.Entry {
@@ -208,11 +215,15 @@ func endEntry(run int, end ended) queue.Entry {
 	return queue.Entry{Type: entryEnd, Body: runtime.Encode(b, v)}
 }
 
+func newRecord() *record {
+	return &record{Steps: map[int][]step{}, Last: map[int]*step{}, Ends: map[int]ended{}, Notes: map[int]*notes{}}
+}
+
 // decodeRecord reads the journal of an event, as far as it is sound. It is
 // given what this process or an earlier version of it wrote; a fault means
 // damage and is reported. An entry that is there twice counts once.
 func decodeRecord(entries []queue.Entry) (*record, error) {
-	rec := &record{Steps: map[int][]step{}, Last: map[int]*step{}, Ends: map[int]ended{}, Notes: map[int]*notes{}}
+	rec := newRecord()
 	for _, en := range entries {
 		if err := rec.apply(en); err != nil {
 			return rec, err
@@ -282,6 +293,12 @@ func (rec *record) apply(en queue.Entry) error {
 			end.Error = dictError(v)
 		}
 		rec.Ends[run] = end
+	case entryWait:
+		rec.step(d, run).readWait(d)
+	case entryBase:
+		if n := d.Count(); d.Err() == nil {
+			rec.pad(run, n)
+		}
 	case entryNotes:
 		rec.Notes[run] = decodeNotes(d)
 	default:

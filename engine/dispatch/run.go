@@ -12,6 +12,7 @@ import (
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/permit"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -53,6 +54,18 @@ type run struct {
 	steps    uint64
 	trace    RunTrace
 	notes    notes
+	// What it did, for its row; the row that it goes on from, which is nil if it
+	// has not parked; the wait whose answer is its next result; the wait at which
+	// it parks; how long it was under way before; and an end that is known before
+	// it begins (park.go, continue.go).
+	done     []step
+	row      *wait.Row
+	answered *step
+	waiting  *step
+	spent    time.Duration
+	known    *ended
+	// effectAfterwards is what this process did for the returned value.
+	effectAfterwards *step
 	// notice is set while the server speaks for itself, answering while the
 	// hooks are asked about an answer, of which said is the result.
 	notice, answering bool
@@ -82,14 +95,18 @@ func (r *run) acquire() {
 // in the order in which their events arrived, and lets it work.
 func (r *run) start() {
 	r.started = r.d.Now()
-	if r.ErrorOf >= 0 {
+	switch {
+	case r.row != nil: // it has its arguments
+	case r.ErrorOf >= 0:
 		r.call.Extra = []runtime.Value{failureValue(r)}
-	} else {
-		body := r.a.del.Body()
+	default:
+		body := r.a.body()
 		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
 	r.askPermit(r.d.runCtx, false)
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.permitted && r.Func != usageFunc {
+	// One that may be found to have parked, or to have ended, makes no pass yet.
+	straight := r.known == nil && r.answered == nil && (r.inFlight == nil || r.inFlight.Wait == nil)
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.permitted && r.Func != usageFunc && straight {
 		// Off is asked after Line: a rule that is switched off between the two
 		// ends the line.
 		line := r.line()
@@ -106,12 +123,28 @@ func (r *run) start() {
 // work takes the run to its outcome.
 func (r *run) work() {
 	defer r.d.running.Done()
-	value, fail, err := r.outcome()
-	if err != nil {
-		if context.Cause(r.d.runCtx) != errDrained {
-			r.d.Logger.Error("run is left for the next start", "run", r.ID, "rule", r.Rule, "err", err)
+	r.d.active.Store(r.ID, struct{}{})
+	defer r.d.active.Delete(r.ID)
+	known, err := r.already(r.d.runCtx)
+	if known != nil {
+		r.a.end(r, *known)
+		return
+	}
+	var (
+		value runtime.Value
+		fail  *runtime.Error
+	)
+	if err == nil {
+		value, fail, err = r.outcome()
+	}
+	if errors.Is(err, errParked) {
+		if fail, err = r.parkRun(r.d.runCtx); fail == nil && err == nil {
+			r.parked()
+			return
 		}
-		r.a.abandon(r)
+	}
+	if err != nil {
+		r.leave(err)
 		return
 	}
 	end := ended{Outcome: Done, Error: fail}
@@ -129,6 +162,8 @@ func (r *run) work() {
 		case value == skippedValue{}:
 			end.Outcome = skipped
 			r.answerEmpty()
+		case value == cancelledValue{}:
+			end.Outcome, end.Why = Cancelled, r.whyCancelled()
 		case isUsage:
 			r.tellUsage(r.d.runCtx, usage.text)
 		case value == refusedValue{}:
@@ -148,15 +183,42 @@ func (r *run) work() {
 		r.a.abandon(r)
 		return
 	}
-	end.At, end.Steps, end.Passes = r.d.Now(), r.steps, r.passes
-	end.Took = end.At.Sub(r.started)
+	end = r.measured(end)
 	if (end.Outcome == skipped || end.Outcome == Cancelled) && r.cooldown {
 		r.d.cooldowns.cancel(cooldownKey(r.Rule, r.e), r.ID)
+	}
+	if err := r.finish(r.d.runCtx, end); err != nil {
+		r.leave(err)
+		return
 	}
 	r.judge(end)
 	r.report(end)
 	r.tellFailure(end)
 	r.a.end(r, end)
+}
+
+func (r *run) measured(end ended) ended {
+	end.At, end.Steps, end.Passes, end.Took = r.d.Now(), r.steps, r.passes, r.underWay()
+	return end
+}
+
+// parked ends the run as far as its event is concerned. Nobody waits for the
+// answer of a run that waits.
+func (r *run) parked() {
+	r.answerEmpty()
+	end := r.measured(ended{Outcome: Waiting})
+	r.trace.Wait = r.waiting.Wait
+	r.traceEnd(end)
+	r.d.Logger.Debug("run waits", "event_id", r.e.ID, "rule", r.Rule, "run", r.ID, "for", r.waiting.Wait.Kind, "until", r.waiting.Wait.Until)
+	r.a.end(r, end)
+}
+
+// leave leaves the run for the next start.
+func (r *run) leave(err error) {
+	if context.Cause(r.d.runCtx) != errDrained {
+		r.d.Logger.Error("run is left for the next start", "run", r.ID, "rule", r.Rule, "err", err)
+	}
+	r.a.abandon(r)
 }
 
 // outcome is what the handler returned, or why it failed. An error means that
@@ -165,10 +227,10 @@ func (r *run) outcome() (value runtime.Value, fail *runtime.Error, err error) {
 	if v := r.Verdict; v != nil {
 		return refusedValue{}, v.Err, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, r.Limit, errRunLimit)
+	ctx, cancel := context.WithTimeoutCause(r.d.runCtx, max(r.Limit-r.spent, minSegment), errRunLimit)
 	defer cancel()
 	r.guard(&fail, func() { value, fail, err = r.turn(ctx) })
-	if err != nil && context.Cause(ctx) == errRunLimit {
+	if err != nil && !errors.Is(err, errParked) && context.Cause(ctx) == errRunLimit {
 		return nil, &runtime.Error{
 			Kind: runtime.LimitError, Limit: runtime.LimitRun, Pos: runtime.Position{Path: r.Script},
 			Msg: "the run took longer than " + r.Limit.String(),
@@ -178,6 +240,9 @@ func (r *run) outcome() (value runtime.Value, fail *runtime.Error, err error) {
 }
 
 var errRunLimit = errors.New("limits.run")
+
+// minSegment is what a run that is continued has at least, to say how it ends.
+const minSegment = time.Second
 
 // guard calls f; a panic of this program becomes the failure of this run alone.
 func (r *run) guard(fail **runtime.Error, f func()) {
@@ -193,8 +258,12 @@ func (r *run) guard(fail **runtime.Error, f func()) {
 	f()
 }
 
-// skippedValue is what passesUntilDone returns when `when` said no.
-type skippedValue struct{}
+// skippedValue is what passesUntilDone returns when `when` said no,
+// cancelledValue of a run that somebody has cancelled.
+type (
+	skippedValue   struct{}
+	cancelledValue struct{}
+)
 
 // turn waits for the run that this one comes after, if any, and works.
 // A panic below is a fault of this program; it ends this run alone.
@@ -206,6 +275,12 @@ func (r *run) turn(ctx context.Context) (value runtime.Value, fail *runtime.Erro
 			value, err = nil, nil
 		}
 	}()
+	if done, fail, err := r.resumeWait(ctx); done || fail != nil || err != nil {
+		if done {
+			return cancelledValue{}, fail, err
+		}
+		return nil, fail, err
+	}
 	if r.After >= 0 && r.After < r.index {
 		first := r.a.all()[r.After]
 		select {
@@ -370,6 +445,11 @@ func (r *run) log(l runtime.LogLine) {
 func (r *run) report(end ended) {
 	m := r.d.Metrics
 	switch {
+	case end.Outcome == Cancelled && r.row != nil:
+		m.Runs.WithLabelValues(r.Rule, string(Cancelled)).Inc()
+		r.traceEnd(end)
+		r.d.Logger.Info("run is cancelled", "event_id", r.e.ID, "event_type", r.e.Type, "team", r.e.Team, "rule", r.Rule, "run", r.ID, "why", end.Why)
+		return
 	case end.Outcome == Cancelled:
 		m.Runs.WithLabelValues(r.Rule, string(Cancelled)).Inc()
 		r.traceEnd(end)
