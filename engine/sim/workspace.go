@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // NewWorkspace is a small workspace to install the app in beside the first: a
@@ -16,10 +17,10 @@ func NewWorkspace(id, name string) Seed {
 		rest = id[1:]
 	}
 	app := App{BotID: "B" + rest, UserID: "U" + rest + "BOT"}
-	person := User{ID: "U" + rest + "1", Name: "wanda", RealName: "Wanda of " + name, Email: "wanda@" + rest + ".example.com", TZ: "Europe/Paris", Color: "1f6f8b", Admin: true}
+	person := User{ID: "U" + rest + "1", Name: "wanda", RealName: "Wanda of " + name, Email: "wanda@" + strings.ToLower(rest) + ".example.com", TZ: "Europe/Paris", Color: "1f6f8b", Admin: true}
 	everyone := []string{person.ID, app.UserID}
 	return Seed{
-		Team: Team{ID: id, Name: name, Domain: rest}, App: app, Users: []User{person},
+		Team: Team{ID: id, Name: name, Domain: strings.ToLower(rest)}, App: app, Users: []User{person},
 		Channels: []Channel{
 			{ID: "C" + rest + "1", Name: "general", General: true, Members: everyone},
 			{ID: "C" + rest + "2", Name: "ops", Members: everyone},

@@ -22,6 +22,7 @@ import (
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/explain"
+	"github.com/starling-rules/starling/engine/keyring"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/sim"
 	"github.com/starling-rules/starling/stdlib"
@@ -36,7 +37,10 @@ func (c *command) devCommand() *cobra.Command {
 			"what they do. Saving a rule makes it live. Nothing leaves the machine, and\n" +
 			"nothing is kept when it ends unless --data names a directory.\n\n" +
 			"With --slack-only there is no engine: the local Slack serves a program of yours,\n" +
-			"on Bolt, slack-go or anything else, over Socket Mode or, with --events, over HTTP.",
+			"on Bolt, slack-go or anything else, over Socket Mode or, with --events, over HTTP.\n\n" +
+			"The local Slack has three workspaces, two of them in an organization, and apps can\n" +
+			"be installed there by OAuth: open the install page that is printed, or send the\n" +
+			"program's own to /oauth/v2/authorize with the client id that --slack-only prints.",
 		Example: "  starling dev examples/quickstart\n  starling dev --page 127.0.0.1:8080 rules more-rules\n  starling dev --slack-only --events http://127.0.0.1:3000/slack/events",
 	}
 	c.configFlags(cmd)
@@ -134,6 +138,9 @@ func wantDirectory(dir string) error {
 
 // dev wires the local Slack and the engine to each other.
 func (c *command) dev(ctx context.Context, cfg *config.Config, page string, socketMode bool, reload func() (*config.Config, error)) error {
+	if cfg.Data == "" && len(cfg.Installs.Keys) == 0 {
+		cfg.Installs.Keys = []string{keyring.Generate()} // nothing of what it seals is kept
+	}
 	if cfg.Data == "" {
 		dir, err := os.MkdirTemp("", "starling-dev-")
 		if err != nil {
@@ -153,12 +160,14 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 	}
 	slack, err := sim.New(sim.Options{
 		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(), SocketMode: socketMode,
+		OAuth: localOAuth(),
 	})
 	if err != nil {
 		return withCode(ExitStart, err)
 	}
 	cfg.Slack.SigningSecrets, cfg.Slack.BotToken, cfg.Slack.UserToken = []string{slack.SigningSecret()}, sim.DevBotToken, sim.DevUserToken
 	cfg.Slack.APIURL, cfg.Slack.AppToken = slack.APIURL(), ""
+	installPage := localInstall(cfg, eventsLn.Addr())
 	if socketMode {
 		cfg.Slack.AppToken = sim.DevAppToken
 	}
@@ -179,7 +188,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 		return withCode(ExitStart, err)
 	}
 	e, err := engine.New(ctx, engine.Options{
-		Config: cfg, Reload: reload, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Listener: eventsLn, Admin: adminLn,
+		Config: cfg, Reload: reload, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Scopes: neededScopes, Listener: eventsLn, Admin: adminLn,
 		Inspector: inspector{slack, shown}, Drain: time.Second, Version: Version, Logger: log,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))
@@ -203,7 +212,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 	go func() {
 		select {
 		case <-e.Started():
-			fmt.Fprintf(c.env.Stdout, "\nLocal Slack: http://%s\nRules:       %s (saved changes are live at once)\nStop with Ctrl-C.\n\n", slackLn.Addr(), strings.Join(cfg.Rules, ", "))
+			fmt.Fprintf(c.env.Stdout, "\nLocal Slack: http://%s\nRules:       %s (saved changes are live at once)\n%sStop with Ctrl-C.\n\n", slackLn.Addr(), strings.Join(cfg.Rules, ", "), installPage)
 		case <-ctx.Done():
 		}
 	}()
@@ -229,7 +238,7 @@ func (c *command) slackOnly(ctx context.Context, page, events string) error {
 	if err := wantLoopback(page, ln); err != nil {
 		return err
 	}
-	slack, err := sim.New(sim.Options{EventsURL: events, SocketMode: events == "", URL: "http://" + ln.Addr().String()})
+	slack, err := sim.New(sim.Options{EventsURL: events, SocketMode: events == "", URL: "http://" + ln.Addr().String(), OAuth: localOAuth()})
 	if err != nil {
 		_ = ln.Close()
 		return withCode(ExitUsage, err)
@@ -243,6 +252,7 @@ func (c *command) slackOnly(ctx context.Context, page, events string) error {
 	} else {
 		fmt.Fprintf(out, "Signing secret: %s\nEvents go to:   %s\n", slack.SigningSecret(), events)
 	}
+	fmt.Fprintf(out, "OAuth:          %s/oauth/v2/authorize, client id %s, client secret %s\n", slack.URL(), sim.DevClientID, sim.DevClientSecret)
 	fmt.Fprint(out, "Stop with Ctrl-C.\n\n")
 	return withCode(ExitStart, slack.Run(ctx, ln))
 }

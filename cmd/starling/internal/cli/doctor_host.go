@@ -63,7 +63,7 @@ func (d *doctor) rules(ctx context.Context) *manifest.Result {
 	default:
 		d.ok(check, "%s in %s, in sandbox %s", counted(rep.Rules, "rule", "rules"), counted(len(rep.Files), "file", "files"), d.cfg.Sandbox)
 	}
-	calls, err := rulesCalls(off)
+	calls, err := rulesCalls(off.Rules(), off.Bundle)
 	if err != nil {
 		return nil
 	}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-rules/starling/engine"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/manifest"
+	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib"
 )
@@ -85,7 +85,7 @@ func (c *command) manifest(ctx context.Context, cfg *config.Config, o manifest.O
 		return nil, false, err
 	}
 	defer off.Close(ctx)
-	calls, err := rulesCalls(off)
+	calls, err := rulesCalls(off.Rules(), off.Bundle)
 	if err != nil {
 		return nil, false, withCode(ExitStart, err)
 	}
@@ -102,7 +102,7 @@ func (c *command) manifest(ctx context.Context, cfg *config.Config, o manifest.O
 
 // rulesCalls analyses the scripts of the rules that are loaded, and what these
 // load, each file once and in order.
-func rulesCalls(off *engine.Offline) ([]*runtime.Analysis, error) {
+func rulesCalls(set *rules.Set, bundle func(runtime.Digest) (*runtime.Bundle, bool)) ([]*runtime.Analysis, error) {
 	lib, err := stdlib.Library()
 	if err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func rulesCalls(off *engine.Offline) ([]*runtime.Analysis, error) {
 		return nil, err
 	}
 	files, lang := map[string][]byte{}, map[string]string{}
-	for _, r := range off.Rules().Rules() {
-		b, ok := off.Bundle(r.Digest)
+	for _, r := range set.Rules() {
+		b, ok := bundle(r.Digest)
 		if !ok || !r.Enabled {
 			continue
 		}
@@ -130,6 +130,24 @@ func rulesCalls(off *engine.Offline) ([]*runtime.Analysis, error) {
 		}
 	}
 	return out, nil
+}
+
+// neededScopes are those that the rules in force need: what the install page
+// asks for.
+func neededScopes(set *rules.Set, bundle func(runtime.Digest) (*runtime.Bundle, bool)) (bot, user []string, err error) {
+	calls, err := rulesCalls(set, bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	var uses []manifest.Use
+	for _, a := range calls {
+		uses = append(uses, manifest.Uses(a)...)
+	}
+	r, err := manifest.Build(set, uses, manifest.Options{Socket: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.Manifest.OAuth.Scopes.Bot, r.Manifest.OAuth.Scopes.User, nil
 }
 
 func (c *command) printManifest(r *manifest.Result, asJSON bool) error {

@@ -42,7 +42,7 @@ func (c *command) serveCommand() *cobra.Command {
 		for _, w := range cfg.Warnings {
 			log.Warn(w)
 		}
-		if !cfg.Callable() {
+		if !cfg.Callable() && !cfg.Slack.OAuth.On() {
 			log.Warn("no bot token: rules run, but cannot call Slack's Web API (set SLACK_BOT_TOKEN)")
 		}
 		return c.serve(cmd.Context(), log, engine.Options{Config: cfg, Drain: *drain, Reload: func() (*config.Config, error) { return c.reload(cmd, log) }})
@@ -70,7 +70,7 @@ func (c *command) serve(ctx context.Context, log *slog.Logger, o engine.Options)
 		return withCode(ExitStart, err)
 	}
 	o.Library, o.Pool, o.Logger, o.Version = lib, c.pool(o.Config, log), log, Version
-	o.Scripts = library()
+	o.Scripts, o.Scopes = library(), neededScopes
 	if o.Lint, err = linter(o.Config); err != nil {
 		return withCode(ExitStart, err)
 	}
