@@ -9,6 +9,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/timeline"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -60,7 +61,7 @@ type EffectReport struct {
 	At     string `json:"at,omitempty"`
 	Args   string `json:"args"`
 	Result string `json:"result,omitempty"`
-	State  string `json:"state"` // done, or in flight
+	State  string `json:"state"` // done, in flight, or waiting
 	Error  string `json:"error,omitempty"`
 }
 
@@ -91,7 +92,7 @@ func report(info queue.EventInfo, detail bool) (EventReport, error) {
 		}
 		if detail {
 			began := timeline.Moment{At: info.Stored, What: timeline.Event, Kind: rep.Kind, Text: rep.Type, Version: run.Version}
-			run.Timeline = append([]timeline.Moment{began}, rec.timeline(i)...)
+			run.Timeline = append([]timeline.Moment{began}, rec.timeline(i, nil)...)
 			if run.Outcome == Dead {
 				run.Timeline = append(run.Timeline, timeline.Moment{What: timeline.End, State: string(Dead), Text: info.Reason})
 			}
@@ -109,10 +110,11 @@ func (rec *record) report(i int) RunReport {
 		ID: open.ID, Rule: open.Rule, Script: open.Script, Version: open.Digest.String(), Outcome: end.Outcome, Error: end.Error, Reason: end.Why,
 		Steps: end.Steps, Passes: end.Passes, Ms: timeline.Millis(end.Took),
 	}
-	if over {
-		run.Ended = &end.At
-	} else {
+	switch {
+	case !over:
 		run.Outcome = Waiting
+	case end.Outcome != Waiting: // else it has parked, and its row knows more
+		run.Ended = &end.At
 	}
 	steps := rec.Steps[i]
 	if last := rec.Last[i]; last != nil {
@@ -120,8 +122,11 @@ func (rec *record) report(i int) RunReport {
 	}
 	for n, s := range steps {
 		er := EffectReport{Step: n + 1, Kind: s.Kind, At: s.Pos.String(), Args: show(s.Args), State: "in flight", Error: s.Err}
-		if s.Done {
+		switch {
+		case s.Done:
 			er.State, er.Result = "done", show(s.Value)
+		case s.Wait != nil:
+			er.State = "waiting"
 		}
 		run.Effects = append(run.Effects, er)
 	}
@@ -129,13 +134,14 @@ func (rec *record) report(i int) RunReport {
 }
 
 // timeline tells what the run of that index did, in order. A pass performs
-// what it asked for when it is over: its lines stand before these effects.
-func (rec *record) timeline(i int) []timeline.Moment {
+// what it asked for when it is over: its lines stand before these effects. The
+// row, if there is one, knows who answered.
+func (rec *record) timeline(i int, row *wait.Row) []timeline.Moment {
 	var out []timeline.Moment
 	steps, next := rec.Steps[i], 0
 	effects := func(until int) {
 		for ; next < min(until, len(steps)); next++ {
-			out = append(out, steps[next].moments(next+1)...)
+			out = append(out, steps[next].moments(rec.Runs[i].ID, next+1, row)...)
 		}
 	}
 	resumed := rec.Resumed
@@ -171,9 +177,9 @@ func (rec *record) timeline(i int) []timeline.Moment {
 	}
 	interrupted(time.Time{})
 	if last := rec.Last[i]; last != nil {
-		out = append(out, last.moments(0)...)
+		out = append(out, last.moments(rec.Runs[i].ID, 0, row)...)
 	}
-	if end, over := rec.Ends[i]; over {
+	if end, over := rec.Ends[i]; over && end.Outcome != Waiting {
 		m := timeline.Moment{At: end.At, What: timeline.End, State: string(end.Outcome), Text: end.Why, Ms: timeline.Millis(end.Took), Steps: end.Steps}
 		if end.Error != nil {
 			m.Error, m.Pos = end.Error.Msg, end.Error.Pos.String()
@@ -231,9 +237,17 @@ func (rep *EventReport) Clean(text func(string) string) {
 }
 
 // moments are those of an effect.
-func (s *step) moments(n int) []timeline.Moment {
+func (s *step) moments(run string, n int, row *wait.Row) []timeline.Moment {
 	m := timeline.Moment{
 		At: s.Intended, What: timeline.Effect, Step: n, Kind: s.Kind, Pos: s.Pos.String(), Request: raw(s.Args), State: "in flight", Error: s.Err,
+	}
+	if s.Wait != nil {
+		m.State, m.Answer, m.Error, m.Ms = "done", raw(s.Asked), "", timeline.Millis(s.Wait.Since.Sub(s.Intended))
+		var a *wait.Answer
+		if row != nil {
+			_, a = row.At(n)
+		}
+		return append([]timeline.Moment{m}, s.waited(run, n, a)...)
 	}
 	if !s.Done {
 		return []timeline.Moment{m}
