@@ -80,6 +80,7 @@ func fill(t testing.TB, s queue.Store) {
 			t.Fatal(err)
 		}
 	}
+	installs(t, s, installKey).install(t, "T1")
 	at := time.Date(2100, 1, 2, 3, 4, 5, 6, time.UTC)
 	for _, tm := range []queue.Timer{{ID: "schedule/a.star:tick", Key: "schedule", At: at, Body: []byte(`{"due":"2100-01-02T03:04:05Z"}`)}, {ID: "after/1", Key: "C1", At: at, Body: []byte{1, 2}}, {ID: "empty", At: at}} {
 		if err := s.Timers().Set(t.Context(), tm); err != nil {

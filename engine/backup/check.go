@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -146,7 +147,10 @@ func (r *Record) Check() error {
 			return fmt.Errorf("value: %w", err)
 		}
 	}
-	_, err := r.held()
+	b, err := r.held()
+	if err == nil && r.Kind == Install {
+		err = install.CheckRecord(r.Key, b)
+	}
 	return err
 }
 

@@ -37,6 +37,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/starling-rules/starling/engine/door"
+	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -48,11 +49,12 @@ const (
 	Conversation = "conversation" // the state of a conversation of a script
 	Switch       = "switch"       // a rule that is off
 	Timer        = "timer"        // what falls due: a schedule's next and last firing
+	Install      = "install"      // a workspace that has installed the app, encrypted as it is in the store
 	State        = "state"        // what other parts of the server keep
 )
 
 // Kinds are all kinds, in the order of an archive.
-var Kinds = []string{KV, Shared, Once, Conversation, Switch, Timer, State}
+var Kinds = []string{KV, Shared, Once, Conversation, Switch, Timer, Install, State}
 
 // Record is one thing that is kept.
 type Record struct {
@@ -134,6 +136,10 @@ const (
 	// in each store for itself.
 	switchChanges = "breaker-changes/"
 	lookups       = "lookup:"
+	// Who has changed which installation, who renews its token at the moment,
+	// and what was used up on the way to it.
+	installNews = "install-news/"
+	oauthSpaces = "oauth-"
 )
 
 // place is where a record of the state is kept.
@@ -149,6 +155,8 @@ func (r *Record) place() string {
 		return door.KVSpaces(r.Script)[2] + r.Key
 	case Switch:
 		return switchSpace + r.Key
+	case Install:
+		return install.Space + r.Key
 	}
 	return r.Key
 }
@@ -170,7 +178,8 @@ func recordAt(place string) *Record {
 	}
 	space, rest, _ := strings.Cut(place, "/")
 	switch {
-	case strings.HasPrefix(place, lookups), strings.HasPrefix(place, switchChanges):
+	case strings.HasPrefix(place, lookups), strings.HasPrefix(place, switchChanges),
+		strings.HasPrefix(place, installNews), strings.HasPrefix(place, oauthSpaces):
 		return nil
 	case space == "s":
 		return own(KV, place)
@@ -182,6 +191,8 @@ func recordAt(place string) *Record {
 		return &Record{Kind: Shared, Key: rest}
 	case strings.HasPrefix(place, switchSpace):
 		return &Record{Kind: Switch, Key: rest}
+	case strings.HasPrefix(place, install.Space):
+		return &Record{Kind: Install, Key: rest}
 	}
 	return &Record{Kind: State, Key: place}
 }

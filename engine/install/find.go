@@ -115,3 +115,6 @@ func (s *Store) only(place string) (*Installation, error) {
 	}
 	return found, nil
 }
+
+// Now is the time, by the clock of the Store.
+func (s *Store) Now() time.Time { return s.o.Now() }

@@ -83,16 +83,25 @@ type Webhook struct {
 	URL Token `json:"url,omitempty"`
 }
 
-// ID names an installation: the app, and where it is.
+// ID names an installation: the app, and where it is. In JSON it is a text.
 type ID struct {
-	App string `json:"app"`
+	App string
 	// Place is the workspace (T…), or for an org-wide installation the
 	// organisation (E…).
-	Place string `json:"place"`
+	Place string
 }
 
 // String is the id as operators write it: A0123/T0123.
 func (id ID) String() string { return id.App + "/" + id.Place }
+
+// MarshalText is String; UnmarshalText is ParseID.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
 
 // Installation is one app in one workspace, or org-wide. What Store.Find
 // returns is shared and must not be changed; the others return copies.

@@ -316,3 +316,23 @@ func (s *Store) tell(c Change) {
 		f(c)
 	}
 }
+
+// Drop deletes an installation of a state whose records need not be readable,
+// and tells other processes of it. ErrNotFound if there is none.
+func Drop(ctx context.Context, state queue.State, id ID) error {
+	found := false
+	_, err := state.Update(ctx, id.key(), "install."+rand.Text(), false, func(_ []byte, ok bool) (queue.Change, error) {
+		found = ok
+		return queue.Change{Delete: ok, Keep: !ok}, nil
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	if err == nil {
+		err = (&Store{o: Options{State: state}}).publish(ctx, id)
+	}
+	if err != nil {
+		return fmt.Errorf("delete installation %s: %w", id, err)
+	}
+	return nil
+}
