@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -91,7 +92,7 @@ func (a *activity) place(open openRun) *run {
 	r := &run{a: a, d: a.d, e: a.e, index: len(a.runs), openRun: open}
 	r.call = runtime.Call{
 		Script: open.Digest, Func: open.Func, When: open.When, RunID: open.ID,
-		Now: a.e.Received, Seed: seedOf(open.ID), Limits: a.d.Limits,
+		Now: a.e.Received, Seed: seedOf(cmp.Or(open.Seed, open.ID)), Limits: a.d.Limits,
 	}
 	if open.After >= 0 && open.After < r.index {
 		if first := a.runs[open.After]; first.over == nil {

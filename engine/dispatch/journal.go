@@ -46,6 +46,9 @@ type openRun struct {
 	Match *event.Match
 	// Verdict is why the event was refused, and by this rule; nil for a run.
 	Verdict *verdict
+	// Seed is the id of the run that this one repeats from a step: its steps
+	// were made with that one's randomness. Empty: its own.
+	Seed string
 	// Groups and Admin are the rule's options: who may run it.
 	Groups []string
 	Admin  bool
@@ -112,7 +115,7 @@ func appendOpen(runs []openRun) queue.Entry {
 		for _, h := range r.Hosts {
 			b = runtime.AppendString(b, h)
 		}
-		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1|bit(r.Verdict != nil)<<2|bit(r.Admin)<<3|bit(len(r.Groups) > 0)<<4)
+		b = append(b, bit(r.Answer)|bit(r.DryRun)<<1|bit(r.Verdict != nil)<<2|bit(r.Admin)<<3|bit(len(r.Groups) > 0)<<4|bit(r.Seed != "")<<5)
 		b = binary.AppendVarint(b, int64(r.Limit))
 		b = binary.AppendVarint(b, int64(r.ErrorOf))
 		b = binary.AppendVarint(b, int64(r.After))
@@ -125,6 +128,9 @@ func appendOpen(runs []openRun) queue.Entry {
 			for _, g := range r.Groups {
 				b = runtime.AppendString(b, g)
 			}
+		}
+		if r.Seed != "" {
+			b = runtime.AppendString(b, r.Seed)
 		}
 	}
 	return queue.Entry{Type: entryOpen, Body: b}
@@ -167,6 +173,9 @@ func decodeOpen(body []byte) ([]openRun, error) {
 			for n := d.Count(); n > 0 && d.Err() == nil; n-- {
 				r.Groups = append(r.Groups, d.String())
 			}
+		}
+		if flags&32 != 0 {
+			r.Seed = d.String()
 		}
 	}
 	return runs, d.Finish()
