@@ -240,8 +240,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	// An event that is delivered before the index is full could miss its run.
 	err := persist(ctx, func() error { return d.waiting.Load(ctx) })
 	if err == nil {
-		d.running.Go(func() { d.waiting.Follow(ctx) })
+		following, stop := context.WithCancel(ctx)
+		defer stop()
+		d.running.Go(func() { d.waiting.Follow(following) })
 		err = d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
+		stop()
 	}
 	if ctx.Err() != nil {
 		err = nil
