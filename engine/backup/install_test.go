@@ -25,7 +25,7 @@ func installs(t testing.TB, s queue.Store, keys ...string) installed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := install.Open(t.Context(), install.Options{State: s.State(), Keys: ring, Shared: true})
+	store, err := install.Open(t.Context(), install.Options{State: s.State(), Keys: ring})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestInstallationsStayEncryptedInAnArchive(t *testing.T) {
 	t.Parallel()
 	from, to := memory(t), memory(t)
 	installs(t, from, installKey).install(t, "T1")
-	for _, key := range []string{"oauth-used/x", "oauth-lease/A1/T1"} {
+	for _, key := range []string{"install-news/all", "oauth-used/x", "oauth-lease/A1/T1"} {
 		if _, err := from.State().Update(t.Context(), key, "op", false, func([]byte, bool) (queue.Change, error) {
 			return queue.Change{Value: []byte("1")}, nil
 		}); err != nil {
