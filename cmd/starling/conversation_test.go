@@ -372,12 +372,15 @@ func talkRetry(c *conversation) {
 	if c.socket {
 		reason = "timeout"
 	}
-	before := len(calls(c.state(), "chat.postMessage", "attempt 0"))
-	c.until("all earlier events are delivered", func(s sim.Snapshot) bool { return len(s.Deliveries) > 0 && before == 0 })
 	c.faults(map[string]any{"lost_acks": -1})
 	c.say("#general", "attempt")
 	c.hears("C0GENERAL", "attempt 0")
 	c.hears("C0GENERAL", "attempt 1 "+reason)
+	c.until("the loss of the second ack is seen", func(s sim.Snapshot) bool {
+		return slices.ContainsFunc(s.Deliveries, func(d sim.Delivery) bool {
+			return d.Attempt == 1 && d.Error != "" && strings.Contains(d.Payload, `"text":"attempt"`)
+		})
+	})
 	c.faults(map[string]any{"lost_acks": 0})
 	c.act("clock", map[string]any{"advance": "61s"})
 	c.hears("C0GENERAL", "attempt 2 "+reason)

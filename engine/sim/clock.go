@@ -80,9 +80,9 @@ func (m *movable) move(ahead time.Duration, rate float64) error {
 	return nil
 }
 
-// sleep waits until d has passed by this clock, or ctx ends.
-func (m *movable) sleep(ctx context.Context, d time.Duration) error {
-	until := m.now().Add(d)
+// sleep waits until d has passed since a time of this clock, or ctx ends.
+func (m *movable) sleep(ctx context.Context, since time.Time, d time.Duration) error {
+	until := since.Add(d)
 	for {
 		m.mu.Lock()
 		left := until.Sub(m.nowLocked())

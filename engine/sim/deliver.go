@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// ackWithin is how long Slack waits for an app's answer.
+// ackWithin is how long Slack waits for an app's answer, on the app's clock.
 const ackWithin = 3 * time.Second
 
 // maxAnswer bounds what is read of an app's answer, in bytes.
@@ -30,7 +30,7 @@ var errRedirects = errors.New("too many redirects")
 // "tr-" and the trigger_id.
 type Delivery struct {
 	ID      string    `json:"id"`
-	Kind    string    `json:"kind"` // events_api, interactive, slash_commands, options
+	Kind    string    `json:"kind"` // events_api, interactive, slash_commands, options, url_verification, ssl_check
 	Type    string    `json:"type"` // message, block_actions, /deploy, …
 	At      time.Time `json:"at"`
 	Attempt int       `json:"attempt"` // 0 is the first
@@ -66,21 +66,23 @@ type answer struct {
 	noRetry     bool
 	body        []byte
 	reason      string // Slack's name of what went wrong, "" if nothing did
+	at          time.Time
 }
 
 // send makes one attempt.
 func (s *Server) send(ctx context.Context, e *envelope, attempt int, reason string) answer {
 	start := time.Now()
 	exchange := s.exchange
-	if s.opt.SocketMode {
+	if s.opt.SocketMode && e.kind != "url_verification" && e.kind != "ssl_check" {
 		exchange = s.sockets.exchange
 	}
 	a := exchange(ctx, e, attempt, reason)
 	if s.takeLostAck() {
 		a = answer{reason: "http_timeout"}
 	}
+	a.at = s.now()
 	d := Delivery{
-		ID: e.id, Kind: e.kind, Type: e.typ, At: s.now(), Attempt: attempt, Status: a.status, Error: a.reason,
+		ID: e.id, Kind: e.kind, Type: e.typ, At: a.at, Attempt: attempt, Status: a.status, Error: a.reason,
 		Ms: float64(time.Since(start).Microseconds()) / 1000, Payload: string(e.shown), Answer: string(a.body),
 	}
 	if s.opt.OnDelivery != nil {
@@ -93,7 +95,7 @@ func (s *Server) send(ctx context.Context, e *envelope, attempt int, reason stri
 }
 
 func (s *Server) exchange(ctx context.Context, e *envelope, attempt int, reason string) answer {
-	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	ctx, cancel := context.WithTimeout(ctx, s.opt.AckWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(e.body))
 	if err != nil {
@@ -102,8 +104,10 @@ func (s *Server) exchange(ctx context.Context, e *envelope, attempt int, reason 
 	ts := strconv.FormatInt(s.opt.Now().Unix(), 10) // not the workspace's time: apps refuse what is five minutes off
 	req.Header.Set("Content-Type", e.contentType)
 	req.Header.Set("User-Agent", "Slackbot 1.0 (+https://api.slack.com/robots)")
-	req.Header.Set("X-Slack-Request-Timestamp", ts)
-	req.Header.Set("X-Slack-Signature", Sign(s.opt.SigningSecret, ts, e.body))
+	if e.kind != "ssl_check" {
+		req.Header.Set("X-Slack-Request-Timestamp", ts)
+		req.Header.Set("X-Slack-Signature", Sign(s.opt.SigningSecret, ts, e.body))
+	}
 	if attempt > 0 {
 		req.Header.Set("X-Slack-Retry-Num", strconv.Itoa(attempt))
 		req.Header.Set("X-Slack-Retry-Reason", reason)
@@ -147,7 +151,7 @@ func failure(err error) string {
 // conversations side by side, retries apart from both.
 type outbox struct {
 	send  func(ctx context.Context, e *envelope, attempt int, reason string) answer
-	sleep func(ctx context.Context, d time.Duration) error
+	sleep func(ctx context.Context, since time.Time, d time.Duration) error
 	off   func() bool // events are switched off: those that wait are dropped
 
 	ctx    context.Context // of the server: ends with Close
@@ -192,29 +196,29 @@ func (o *outbox) drain(key string) {
 			continue
 		}
 		if a := o.send(o.ctx, q[0], 0, ""); a.reason != "" && !a.noRetry {
-			o.retryLater(q[0], a.reason)
+			o.retryLater(q[0], a)
 		}
 	}
 }
 
-func (o *outbox) retryLater(e *envelope, reason string) {
+func (o *outbox) retryLater(e *envelope, failed answer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closed {
-		o.wg.Go(func() { o.retry(e, reason) })
+		o.wg.Go(func() { o.retry(e, failed) })
 	}
 }
 
-func (o *outbox) retry(e *envelope, reason string) {
+// retry goes by when an attempt failed: whoever sees the failure and moves the
+// clock then finds the next attempt due.
+func (o *outbox) retry(e *envelope, failed answer) {
 	for i, d := range retryAfter {
-		if o.sleep(o.ctx, d) != nil || o.off() {
+		if o.sleep(o.ctx, failed.at, d) != nil || o.off() {
 			return
 		}
-		a := o.send(o.ctx, e, i+1, reason)
-		if a.reason == "" || a.noRetry {
+		if failed = o.send(o.ctx, e, i+1, failed.reason); failed.reason == "" || failed.noRetry {
 			return
 		}
-		reason = a.reason
 	}
 }
 

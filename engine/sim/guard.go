@@ -24,6 +24,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			http.Error(w, reason, http.StatusForbidden)
 			return
 		}
+		if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") {
+			http.NotFound(w, r) // clients are never redirected, which a ServeMux does to clean a path
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }

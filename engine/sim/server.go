@@ -34,6 +34,9 @@ type Options struct {
 	// Scopes are those that the bot token is said to have; nil says nothing
 	// about them, and everything is permitted either way (see Faults.MissingScope).
 	Scopes []string
+	// AckWithin is how long the app has to answer, on the machine's clock: 3 s
+	// if 0, as Slack gives it.
+	AckWithin time.Duration
 	// URL is where this server is reached, without a trailing slash. Run finds
 	// it out by itself; with Handler, set it here or by SetURL.
 	URL string
@@ -112,13 +115,18 @@ func New(opt Options) (*Server, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.AckWithin <= 0 {
+		opt.AckWithin = ackWithin
+	}
 	if opt.Rand == nil {
 		opt.Rand = rand.Reader
 	}
 	clock := newMovable(opt.Now)
-	retrySleep := opt.Sleep
+	retrySleep := clock.sleep
 	if opt.Sleep == nil {
-		opt.Sleep, retrySleep = sleep, clock.sleep
+		opt.Sleep = sleep
+	} else {
+		retrySleep = func(ctx context.Context, _ time.Time, d time.Duration) error { return opt.Sleep(ctx, d) }
 	}
 	w, err := newWorld(opt.Seed, clock.now, opt.Rand)
 	if err != nil {
@@ -128,11 +136,11 @@ func New(opt Options) (*Server, error) {
 	s.sockets, s.subscribed = newSocketMode(s), &subscription{}
 	s.client = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}, // no proxy: local only
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		CheckRedirect: func(to *http.Request, via []*http.Request) error {
 			if len(via) > 2 {
 				return errRedirects
 			}
-			return nil
+			return checkLocal(to.URL.String())
 		},
 	}
 	s.out.send, s.out.sleep, s.out.off = s.send, retrySleep, s.subscribed.isOff
@@ -203,6 +211,9 @@ func (s *Server) now() time.Time { return s.clock.now() }
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/{method}", s.serveAPI)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) { // as Slack answers what is no method
+		writeJSON(w, http.StatusOK, finish(nil, Code("unknown_method"), ""))
+	})
 	mux.HandleFunc("POST /response/{id}", s.serveResponse)
 	mux.HandleFunc("POST /upload/{id}", s.serveUpload)
 	mux.HandleFunc("GET /files/{id}", s.serveFile)

@@ -35,6 +35,10 @@ func (s *Server) routeSim(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /sim/clock", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Clock()) })
 	act(mux, "clock", func(_ *http.Request, in clockMove) (Block, error) { return s.moveClock(in) })
+	act(mux, "event", func(_ *http.Request, in Block) (Block, error) { return nil, s.Event(in) })
+	act(mux, "verify", func(r *http.Request, _ struct{}) (Block, error) {
+		return nil, errors.Join(s.VerifyURL(r.Context()), s.CheckSSL(r.Context()))
+	})
 	act(mux, "resubscribe", func(_ *http.Request, _ struct{}) (Block, error) {
 		s.Resubscribe()
 		return nil, nil

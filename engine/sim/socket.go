@@ -226,7 +226,7 @@ func (m *socketMode) next() (*socketConn, <-chan struct{}) {
 // exchange delivers an envelope over a connection of the app and waits for its
 // ack. An envelope whose connection goes is delivered again over another.
 func (m *socketMode) exchange(ctx context.Context, e *envelope, attempt int, reason string) answer {
-	ctx, cancel := context.WithTimeout(ctx, ackWithin)
+	ctx, cancel := context.WithTimeout(ctx, m.s.opt.AckWithin)
 	defer cancel()
 	m.s.world.mu.Lock()
 	id := strings.ToLower(m.s.world.random(8) + "-" + m.s.world.random(12))
