@@ -11,6 +11,7 @@ import (
 	"github.com/starling-rules/starling/engine/help"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/stdlib"
 )
@@ -44,8 +45,11 @@ func TestEveryEffectHasALiveHandler(t *testing.T) {
 			}
 		}
 	}
+	// The server tells people by itself that an answer does not count, and has a
+	// run that opens a modal wait for a click.
+	own := map[string]bool{"starling.tell": true, wait.Trigger: true}
 	for kind := range live {
-		if !asked[kind] {
+		if !asked[kind] && !own[kind] {
 			t.Errorf("no built-in asks for %s", kind)
 		}
 	}
