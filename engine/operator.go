@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/breaker"
+	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/ingress"
+	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/engine/wait"
 )
 
 // Operator answers what operators ask of the store: past and waiting runs, the
@@ -38,6 +41,19 @@ type Operator struct {
 	// Secrets are values that must not be shown, beside what looks like one; may
 	// be nil.
 	Secrets func() []string
+	// Waiting are the runs that wait; nil reads those of Store. Retention and
+	// RetentionBytes are of the configuration.
+	Waiting        *wait.Registry
+	Retention      time.Duration
+	RetentionBytes int64
+	// Restart makes the row of a run that begins again on the version in force;
+	// nil if there is no server.
+	Restart func(ctx context.Context, past *dispatch.Past, who string, now time.Time) (*wait.Row, error)
+	// Config is the configuration, Installs the installations of a running
+	// server, which alone can revoke tokens. Only Installations needs them.
+	Config   *config.Config
+	Installs *install.Store
+	Revoke   func(ctx context.Context, id install.ID, uninstall bool) error
 	// Changed is called when State has changed what scripts keep; may be nil.
 	Changed func()
 }

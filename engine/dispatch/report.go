@@ -121,6 +121,9 @@ func (rec *record) report(i int) RunReport {
 		steps = append(slices.Clone(steps), *last)
 	}
 	for n, s := range steps {
+		if s.Kind == "" { // of a continuation: its row has this step
+			continue
+		}
 		er := EffectReport{Step: n + 1, Kind: s.Kind, At: s.Pos.String(), Args: show(s.Args), State: "in flight", Error: s.Err}
 		switch {
 		case s.Done:
@@ -141,6 +144,9 @@ func (rec *record) timeline(i int, row *wait.Row) []timeline.Moment {
 	steps, next := rec.Steps[i], 0
 	effects := func(until int) {
 		for ; next < min(until, len(steps)); next++ {
+			if steps[next].Kind == "" {
+				continue
+			}
 			out = append(out, steps[next].moments(rec.Runs[i].ID, next+1, row)...)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/timeline"
 	"github.com/starling-rules/starling/engine/wait"
@@ -13,10 +14,11 @@ import (
 )
 
 // ReportRow tells of a run that waits, or that waited and has ended, as a
-// report of the event that it began with. since is the journal of its
-// continuation, if it goes on just now. Of a damaged row it gives what is
+// report of the event that it began with, which it returns too, unless that
+// cannot be read. since is the journal of its continuation, if it goes on just
+// now; with detail there is a time line. Of a damaged row it gives what is
 // sound, and the fault as the reason.
-func ReportRow(row *wait.Row, since []queue.Entry, detail bool) EventReport {
+func ReportRow(row *wait.Row, since []queue.Entry, detail bool) (EventReport, *event.Event) {
 	rep := EventReport{ID: row.Event, Stored: row.Began}
 	run := RunReport{ID: row.Run, Rule: row.Rule, Script: row.Script, Version: row.Digest.String(), Outcome: Waiting}
 	b, err := decodeBase(row.Base)
@@ -30,9 +32,10 @@ func ReportRow(row *wait.Row, since []queue.Entry, detail bool) EventReport {
 	if err != nil {
 		rep.Reason = "decode parked run: " + err.Error()
 		rep.Runs = []RunReport{run}
-		return rep
+		return rep, nil
 	}
-	if e, err := b.origin(); err == nil {
+	e, err := b.origin()
+	if err == nil {
 		rep.Kind, rep.Type, rep.Stored = string(e.Kind), e.Type, e.Received
 	}
 	if row.State == wait.Answered {
@@ -54,7 +57,19 @@ func ReportRow(row *wait.Row, since []queue.Entry, detail bool) EventReport {
 		run.Timeline = append(append(append([]timeline.Moment{began}, startOf(row)...), rec.timeline(0, row)...), endOfRow(row, rec)...)
 	}
 	rep.Runs = []RunReport{run}
-	return rep
+	return rep, e
+}
+
+// ContinuationID is the id of the event by which an answered run goes on.
+func ContinuationID(row *wait.Row) string {
+	return continuationID + row.Run + "." + strconv.Itoa(row.Wait.Step)
+}
+
+// ContinuationOf returns the run of an event by which one goes on; ok is false
+// for the id of any other event.
+func ContinuationOf(event string) (run string, ok bool) {
+	run, _, ok = parseContinuation(event)
+	return run, ok
 }
 
 // finishRow adds what the row knows better than the journal in it.
