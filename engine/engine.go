@@ -200,7 +200,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		Store: e.store, Pool: e.pool, Rules: e.loader, Live: e.live, Breaker: e.breaker, Permit: e.permit, Failed: e.ruleFailed,
 		Limits: o.Config.Limits.Runtime(), RunLimit: o.Config.Limits.Run, AnswerLimit: o.Config.Limits.Answer,
 		Drain: o.Drain, Complete: e.complete, Observe: e.observe, Names: e.knowNames, Now: o.Now, Logger: o.Logger, Metrics: e.metrics, Inspector: o.Inspector,
-		Advise: e.guide.Advise,
+		Advise: e.guide.Advise, Retention: o.Config.Runs.Retention, RetentionBytes: int64(o.Config.Runs.RetentionBytes),
 	})
 	e.schedules = newScheduler(e)
 	e.store.OnTimer(e.timer)
@@ -265,7 +265,7 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.S
 	}
 	s, err := queue.Open(ctx, queue.Options{
 		Dir: dir, URL: c.Queue.URL, Replicas: c.Queue.Replicas, Shards: c.Queue.Shards,
-		MaxBytes: int64(c.Queue.MaxBytes), Logger: log,
+		MaxBytes: int64(c.Queue.MaxBytes), Retain: c.Runs.Retention, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/schedule"
+	"github.com/starling-rules/starling/engine/wait"
 )
 
 // scheduler keeps the schedules of the rules: each has a timer in the store,
@@ -297,8 +298,11 @@ func running(ctx context.Context, store queue.Store, id string) bool {
 
 // timer is handed every timer of the store that is due.
 func (e *Engine) timer(ctx context.Context, t queue.Timer) error {
-	if strings.HasPrefix(t.ID, scheduleTimer) {
+	switch {
+	case strings.HasPrefix(t.ID, scheduleTimer):
 		return e.schedules.fire(ctx, t)
+	case strings.HasPrefix(t.ID, wait.TimerPrefix):
+		return e.disp.Timer(ctx, t)
 	}
 	return fmt.Errorf("timer %s: nothing here knows what it is for", t.ID)
 }

@@ -55,6 +55,7 @@ type Config struct {
 	// RulesGit is a repository that rules are fetched from, beside Rules.
 	RulesGit RulesGit `key:"rules_git"`
 	Queue    Queue    `key:"queue"`
+	Runs     Runs     `key:"runs"`
 	Installs Installs `key:"installs"`
 	// Sandbox is default, strict or none.
 	Sandbox string `key:"sandbox"`
@@ -131,6 +132,14 @@ type Queue struct {
 	Shards int `key:"shards"`
 	// MaxBytes bounds the store on disk.
 	MaxBytes Size `key:"max_bytes"`
+}
+
+// Runs is how long runs are kept after their end, with what they did.
+type Runs struct {
+	// Retention is for how long, RetentionBytes how much at most of those that
+	// waited: the oldest go first.
+	Retention      time.Duration `key:"retention"`
+	RetentionBytes Size          `key:"retention_bytes"`
 }
 
 // Installs is how installations of the app in workspaces are kept (OAuth).
@@ -212,6 +221,7 @@ func Default() *Config {
 			OAuth:   OAuth{InstallPath: defaultInstallPath},
 		},
 		Queue:    Queue{Replicas: 1, MaxBytes: 4 << 30},
+		Runs:     Runs{Retention: 14 * 24 * time.Hour, RetentionBytes: 128 << 20},
 		RulesGit: RulesGit{Keep: 3},
 		Sandbox:  "default", DefaultToHelp: true,
 		Limits: Limits{

@@ -294,6 +294,7 @@ func (c *Config) validateLimits(bad func(key, msg, hint string)) {
 		"limits.answer": int64(c.Limits.Answer), "limits.source": int64(c.Limits.Source), "limits.body": int64(c.Limits.Body),
 		"limits.kv_keys": int64(c.Limits.KVKeys), "limits.kv_bytes": int64(c.Limits.KVBytes),
 		"slack.max_skew": int64(c.Slack.MaxSkew), "queue.replicas": int64(c.Queue.Replicas),
+		"runs.retention": int64(c.Runs.Retention), "runs.retention_bytes": int64(c.Runs.RetentionBytes),
 		"slack.socket.connections": int64(c.Slack.Socket.Connections), "slack.socket.ping_timeout": int64(c.Slack.Socket.PingTimeout),
 	} {
 		if n <= 0 {

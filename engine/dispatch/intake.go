@@ -307,12 +307,13 @@ func (d *Dispatcher) restore(ctx context.Context, digest runtime.Digest) error {
 // persist calls f until the store takes what it writes, the context ends, or
 // trying again is of no use.
 func persist(ctx context.Context, f func() error) error {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	hopeless := [...]error{queue.ErrFenced, queue.ErrClosed, queue.ErrTooLarge, wait.ErrTooMany}
+	for again := 100 * time.Millisecond; ; again = min(2*again, 5*time.Second) {
 		err := f()
-		if err == nil || errors.Is(err, queue.ErrFenced) || errors.Is(err, queue.ErrClosed) || errors.Is(err, queue.ErrTooLarge) {
+		if err == nil || slices.ContainsFunc(hopeless[:], func(e error) bool { return errors.Is(err, e) }) {
 			return err
 		}
-		if !pause(ctx, wait) {
+		if !pause(ctx, again) {
 			return context.Cause(ctx)
 		}
 	}

@@ -117,6 +117,11 @@ func (r *run) parkRun(ctx context.Context) (*runtime.Error, error) {
 		return nil, nil
 	case errors.Is(err, queue.ErrTooLarge):
 		return tooLarge(runtime.Effect{Kind: r.waiting.Kind, Pos: r.waiting.Pos}), nil
+	case errors.Is(err, wait.ErrTooMany):
+		return &runtime.Error{
+			Kind: runtime.RunError, Pos: r.waiting.Pos, Msg: r.waiting.Kind + ": " + wait.ErrTooMany.Error(),
+			Hint: "queue.max_bytes bounds them",
+		}, nil
 	}
 	return nil, errors.Join(errAbandoned, err)
 }

@@ -28,6 +28,7 @@ type settings struct {
 	retainLane int64 // bytes of settled events kept per lane
 	memory     int64 // bytes of bodies kept for a consumer that is behind
 	backlog    int64 // bytes of accepted, not yet written data per writer
+	room       int64 // bytes that parked runs may take; 0: no bound
 	shared     bool  // other processes write to the same streams
 	now        func() time.Time
 	log        *slog.Logger

@@ -187,7 +187,7 @@ func (s *JetStream) configs() []jetstream.StreamConfig {
 	timer := base(o.Prefix+"-TIMER", o.Prefix+".timer.>", max(o.MaxBytes/16, 1<<20))
 	timer.MaxMsgsPerSubject = 1
 	// Runs that wait, and those that waited and have ended, until their time is over.
-	wait := base(o.Prefix+"-WAIT", o.Prefix+".wait.>", max(o.MaxBytes/8, 1<<20))
+	wait := base(o.Prefix+"-WAIT", o.Prefix+".wait.>", o.parkedBytes())
 	wait.MaxMsgsPerSubject, wait.AllowMsgTTL = 1, true
 	cs = append(cs, kv, src, dlq, timer, wait)
 	if o.URL != "" {

@@ -138,6 +138,9 @@ func def[T comparable](p *T, v T) {
 	}
 }
 
+// parkedBytes bounds the runs that wait, or waited.
+func (o *Options) parkedBytes() int64 { return max(o.MaxBytes/8, 1<<20) }
+
 // settings for core; room is what fits one message of the server.
 func (o *Options) settings(room int) settings {
 	n := int64(o.Shards)
@@ -150,6 +153,6 @@ func (o *Options) settings(room int) settings {
 		window:    o.Window, putTimeout: o.PutTimeout, settleIn: o.SettleDelay,
 		dedupe: o.DedupeWindow, dedupeMax: max(1, o.DedupeMax/o.Shards), retain: o.Retain,
 		retainPage: min(o.MaxBytes/4/3, 128<<20) / n, retainLane: o.MaxBytes / 2 / 4 / n,
-		memory: o.MaxMemory, backlog: 64 << 20, shared: o.URL != "", now: o.Now, log: o.Logger,
+		memory: o.MaxMemory, backlog: 64 << 20, room: o.parkedBytes(), shared: o.URL != "", now: o.Now, log: o.Logger,
 	}
 }

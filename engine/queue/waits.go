@@ -48,7 +48,12 @@ type Waits interface {
 	// Of a store that no other process writes to it lists once and then waits:
 	// who writes here knows. It returns an error if it lost track.
 	Watch(ctx context.Context, f func(Parked)) error
+	// Room is how many bytes all rows may take; 0: no bound.
+	Room() int64
 }
+
+// RowOverhead is about what a row takes beside its body and mark.
+const RowOverhead = 256
 
 // waits implements Waits on a table.
 type waits struct {
@@ -121,6 +126,8 @@ func (w *waits) Watch(ctx context.Context, f func(Parked)) error {
 	}
 	return nil
 }
+
+func (w *waits) Room() int64 { return w.core.room }
 
 func (w *waits) show(f func(Parked)) func(row) {
 	return func(r row) { f(Parked{Run: r.key, Mark: r.mark, Rev: r.rev, At: r.at}) }

@@ -4,6 +4,8 @@ import (
 	"hash/fnv"
 	"slices"
 	"sync"
+
+	"github.com/starling-rules/starling/engine/queue"
 )
 
 // Index finds the runs that wait for what an event bears, in memory. Its cost
@@ -14,6 +16,7 @@ type Index struct {
 	mu    sync.RWMutex
 	runs  map[string]*entry
 	byKey map[uint64][]*entry
+	bytes int64 // of the rows that wait
 	rules map[string]*ruleCount
 }
 
@@ -28,6 +31,7 @@ type entry struct {
 	run  string
 	rule *ruleCount
 	rev  uint64
+	size int32
 	keys []uint64
 }
 
@@ -60,7 +64,8 @@ func (x *Index) set(s Summary) {
 		x.rules[s.Rule] = rule
 	}
 	rule.n++
-	e := &entry{run: s.Run, rule: rule, rev: s.Rev, keys: s.keys}
+	e := &entry{run: s.Run, rule: rule, rev: s.Rev, keys: s.keys, size: int32(s.Bytes + queue.RowOverhead)}
+	x.bytes += int64(e.size)
 	x.runs[s.Run] = e
 	for _, k := range e.keys {
 		x.byKey[k] = append(x.byKey[k], e)
@@ -78,6 +83,7 @@ func (x *Index) drop(run string, rev uint64) {
 
 func (x *Index) remove(e *entry) {
 	delete(x.runs, e.run)
+	x.bytes -= int64(e.size)
 	if e.rule.n--; e.rule.n == 0 {
 		delete(x.rules, e.rule.name)
 	}
@@ -120,6 +126,13 @@ func (x *Index) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.runs)
+}
+
+// Bytes is about what their rows take in the store.
+func (x *Index) Bytes() int64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.bytes
 }
 
 // Waits reports whether a run is known to wait.

@@ -45,6 +45,7 @@ type Registry struct {
 	o     Options
 	rows  queue.Waits
 	index Index
+	most  int64 // bytes that rows of waiting runs may take; 0: no bound
 
 	ended    atomic.Int64 // bytes of ended rows, as far as this process knows
 	trimming sync.Mutex
@@ -64,8 +65,16 @@ func NewRegistry(o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Registry{o: o, rows: o.Store.Waits()}
+	g := &Registry{o: o, rows: o.Store.Waits()}
+	if room := g.rows.Room(); room > 0 {
+		g.most = room / 4 * 3
+		g.o.RetentionBytes = min(g.o.RetentionBytes, room/8)
+	}
+	return g
 }
+
+// ErrTooMany says that no more runs can wait: their rows fill the store.
+var ErrTooMany = errors.New("too many runs wait")
 
 // TimerPrefix begins the ids of the timers of waits.
 const TimerPrefix = "wait/"
@@ -213,6 +222,9 @@ func (g *Registry) write(ctx context.Context, r *Row, ttl time.Duration) error {
 // has gone on since, is no error.
 func (g *Registry) Park(ctx context.Context, r *Row) error {
 	r.State, r.Answer = Waiting, nil
+	if r.Rev == 0 && g.most > 0 && g.index.Bytes() > g.most { // what waits already must be able to go on
+		return fmt.Errorf("park: %w: %d of them take %d MiB", ErrTooMany, g.index.Len(), g.index.Bytes()>>20)
+	}
 	for {
 		err := g.write(ctx, r, 0)
 		if err == nil {
