@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 
@@ -16,10 +17,14 @@ func (o *Operator) State() backup.Target {
 		if o.Changed != nil {
 			o.Changed()
 		}
-		if o.Breaker == nil {
-			return nil
+		var err error
+		if o.Installs != nil {
+			err = o.Installs.Reload(ctx)
 		}
-		return o.Breaker.Load(ctx)
+		if o.Breaker != nil {
+			err = errors.Join(err, o.Breaker.Load(ctx))
+		}
+		return err
 	}}
 }
 

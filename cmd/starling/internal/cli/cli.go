@@ -99,7 +99,7 @@ func newRoot(env *Env) *cobra.Command {
 		c.configCommand(), c.docsCommand(), c.testCommand(), c.versionCommand(), c.workerCommand(),
 		c.fmtCommand(), c.typesCommand(), c.lspCommand(), c.initCommand(), c.newCommand(), c.checkCommand(),
 		c.explainCommand(), c.triggerCommand(), c.manifestCommand(), c.doctorCommand(),
-		c.cacheCommand(), c.kvCommand(), c.backupCommand(), c.certCommand(), c.webstatusCommand(), c.webhookCommand(),
+		c.cacheCommand(), c.kvCommand(), c.installsCommand(), c.backupCommand(), c.certCommand(), c.webstatusCommand(), c.webhookCommand(),
 	)
 	c.manners(root)
 	return root

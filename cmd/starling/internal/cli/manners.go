@@ -17,7 +17,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"Write rules:", []string{"init", "new", "dev", "test", "check", "fmt", "explain", "docs"}},
-	{"Run them:", []string{"serve", "runs", "rules", "schedule", "queue", "cache", "kv", "backup", "trigger", "manifest", "config", "doctor", "cert", "webstatus", "webhook"}},
+	{"Run them:", []string{"serve", "runs", "rules", "schedule", "queue", "cache", "kv", "installs", "backup", "trigger", "manifest", "config", "doctor", "cert", "webstatus", "webhook"}},
 	{"For editors and shells:", []string{"types", "lsp", "completion", "version", "help"}},
 }
 

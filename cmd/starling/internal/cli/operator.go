@@ -42,6 +42,7 @@ type operator interface {
 	Cache(ctx context.Context, team string) (engine.CacheReport, error)
 	PurgeCache(ctx context.Context, team string) (engine.PurgeReport, error)
 	State() backup.Target
+	Installations() engine.Installer
 }
 
 // withOperator calls use with the admin API of the running server, or with
@@ -67,7 +68,7 @@ func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func
 		return withCode(ExitStart, errors.Join(err, store.Close(ctx)))
 	}
 	err = use(&engine.Operator{
-		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams, Secrets: cfg.SecretValues,
+		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams, Secrets: cfg.SecretValues, Config: cfg,
 		Set: func(ctx context.Context) (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) },
 	})
 	off.Close(ctx)
