@@ -160,7 +160,7 @@ watch((kind) => {
   if (all || kind === "message" || kind === "delete") renderThread();
   if (all || kind === "modal") renderModals($("modals"));
   if (kind === "all") renderInspector($("inspector"));
-  else if (["delivery", "call", "event", "run", "rules", "faults"].includes(kind)) refreshInspector(kind);
+  else if (["delivery", "call", "event", "run", "rules", "faults", "clock", "subscription"].includes(kind)) refreshInspector(kind);
   if (state.place !== "home") opened = "";
 });
 

@@ -4,6 +4,7 @@
 import { h, when } from "./dom.js";
 import { files, rules, troubled } from "./rules.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { settings } from "./settings.js";
 import { channel, state, title, user } from "./store.js";
 
 let tab = "events";
@@ -12,7 +13,7 @@ let root = null;
 
 export function renderInspector(into) {
   root = into;
-  const tabs = [["events", "Events"], ["rules", "Rules"], ["calls", "API calls"], ["faults", "Faults"]];
+  const tabs = [["events", "Events"], ["rules", "Rules"], ["calls", "API calls"], ["faults", "Faults, clock"]];
   const head = h("div.tabs", { role: "tablist" }, tabs.map(([id, name]) =>
     h("button", { type: "button", role: "tab", "aria-selected": String(tab === id), "data-testid": "tab-" + id, onclick: () => {
       tab = id;
@@ -20,7 +21,7 @@ export function renderInspector(into) {
     } }, name, id === "faults" && active() ? h("span.dot", { title: "faults are on" }) : "", id === "rules" && troubled() ? h("span.dot", { title: "a rule is off, or a file has a problem" }) : "")));
   const at = into.querySelector(".pane")?.scrollTop || 0;
   const pane = h("div.pane", { role: "tabpanel" });
-  pane.append(...(tab === "events" ? events() : tab === "rules" ? rules() : tab === "calls" ? calls() : [faults()]));
+  pane.append(...(tab === "events" ? events() : tab === "rules" ? rules() : tab === "calls" ? calls() : [settings(), faults()]));
   into.replaceChildren(head, pane);
   pane.scrollTop = at;
 }
@@ -28,13 +29,13 @@ export function renderInspector(into) {
 // refresh draws again unless somebody is typing into the faults.
 export function refreshInspector(kind) {
   if (!root) return;
-  if (tab === "faults" && kind !== "faults") return;
+  if (tab === "faults" && !["faults", "clock", "subscription"].includes(kind)) return;
   renderInspector(root);
 }
 
 function active() {
   const f = state.faults;
-  return f.slow_ms || f.lost_acks || Object.keys(f.rate_limit || {}).length || Object.keys(f.missing_scope || {}).length || Object.keys(f.errors || {}).length;
+  return f.slow_ms || f.lost_acks || f.events_per_hour || f.mute_pings || Object.keys(f.rate_limit || {}).length || Object.keys(f.missing_scope || {}).length || Object.keys(f.errors || {}).length;
 }
 
 // entries joins deliveries, traces and runs by the event's id, newest first.
@@ -199,7 +200,7 @@ function faults() {
       const [k, ...rest] = l.split("=");
       return [k.trim(), conv(rest.join("=").trim())];
     }));
-    save({ slow_ms: Number(v("slow_ms")), lost_acks: Number(v("lost_acks")), retry_after: Number(v("retry_after")),
+    save({ ...f, slow_ms: Number(v("slow_ms")), lost_acks: Number(v("lost_acks")), retry_after: Number(v("retry_after")),
       rate_limit: map("rate_limit", (x) => Number(x || 1)), missing_scope: map("missing_scope", (x) => x || "chat:write"), errors: map("errors", (x) => x || "internal_error") });
   } },
   h("p.faint", null, "What goes wrong on purpose. “*” stands for every method, -1 for always."),

@@ -4,7 +4,7 @@ export const state = {
   me: sessionStorage.getItem("me") || "",
   place: "", // channel id, or "home"
   thread: "", // ts
-  users: [], channels: [], messages: {}, modals: {}, homes: {}, catalog: {}, rules: {}, faults: {},
+  users: [], channels: [], messages: {}, modals: {}, homes: {}, catalog: {}, rules: {}, faults: {}, clock: {}, subscription: null,
   deliveries: [], calls: [], events: [], runs: [], groups: [], emoji: {}, app: {}, team: {}, unread: {},
 };
 
@@ -78,12 +78,14 @@ const applied = {
   channel: (c) => put(state.channels, c, (x) => x.id === c.id, Infinity),
   modal: (m) => { state.modals[m.user] = m.stack; },
   home: (v) => { state.homes[v.user] = v; },
-  notice: (n) => { if (n.user === state.me) notify(n.text); },
+  notice: (n) => { if (!n.user || n.user === state.me) notify(n.text); },
   delivery: (d) => put(state.deliveries, d, (x) => x.id === d.id && x.attempt === d.attempt && x.kind === d.kind),
   call: (c) => put(state.calls, c, () => false),
   event: (e) => put(state.events, e, (x) => x.id === e.id),
   run: (r) => put(state.runs, r, (x) => x.id === r.id),
   faults: (f) => { state.faults = f; },
+  clock: (c) => { state.clock = c; },
+  subscription: (s) => { state.subscription = s; },
   catalog: (c) => { state.catalog = c; },
   rules: (r) => { state.rules = r; },
 };
