@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"net/http"
+
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -54,6 +56,15 @@ func emptyAnswer(e *event.Event) *event.Answer {
 		return jsonAnswer(runtime.NewDict("options", runtime.List{}))
 	}
 	return nil
+}
+
+// waitingAnswer is what the sender of an event is told whose rule waits: a
+// webhook is taken in, not done.
+func waitingAnswer(e *event.Event) *event.Answer {
+	if e.Kind == event.Webhook {
+		return &event.Answer{Status: http.StatusAccepted}
+	}
+	return emptyAnswer(e)
 }
 
 // maxOptions is Slack's limit of options in one answer.

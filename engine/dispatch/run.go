@@ -205,7 +205,9 @@ func (r *run) measured(end ended) ended {
 // parked ends the run as far as its event is concerned. Nobody waits for the
 // answer of a run that waits.
 func (r *run) parked() {
-	r.answerEmpty()
+	if r.Answer {
+		r.d.deliver(r.e, waitingAnswer(r.e))
+	}
 	end := r.measured(ended{Outcome: Waiting})
 	r.trace.Wait = r.waiting.Wait
 	r.traceEnd(end)

@@ -92,6 +92,8 @@ func hideSecrets(v runtime.Value) runtime.Value {
 	switch v := v.(type) {
 	case runtime.Secret:
 		return v.String()
+	case runtime.Func:
+		return v.Name
 	case *runtime.Dict:
 		out := &runtime.Dict{}
 		for i := 0; i < v.Len(); i++ {
