@@ -359,16 +359,6 @@ func failed(r *run, a *runtime.Args) *Failure {
 	return differing(plain(v), texts[0], "the run failed, but not with the expected error")
 }
 
-func waiting(r *run, a *runtime.Args) *Failure {
-	if got := r.outcome(); got != string(dispatch.Waiting) {
-		return failf("expected the run to wait, it is %s", got)
-	}
-	if !a.Has("text") {
-		return nil
-	}
-	return r.among(a, "question", wanted(a, "text"), r.replies())
-}
-
 func ignored(r *run, _ *runtime.Args) *Failure {
 	if got := r.ended(); len(got) > 0 {
 		return failf("expected no rule to run, %s did", got[0].Rule)

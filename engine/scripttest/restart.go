@@ -17,9 +17,6 @@ type cut struct {
 
 // restartEngine is t.restart.
 func restartEngine(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-	if err := w.start(); err != nil {
-		return nil, err
-	}
 	if during := a.Text("during"); during != "" {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -27,7 +24,10 @@ func restartEngine(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value
 		return nil, nil
 	}
 	r := w.newRun(x, "t.restart")
-	err := w.restart()
+	err := w.start()
+	if err == nil {
+		err = w.restart()
+	}
 	if err == nil {
 		err = w.settle()
 	}

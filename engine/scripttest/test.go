@@ -115,6 +115,9 @@ func (f *Failure) about(r *run) {
 		for _, e := range t.Effects {
 			n.Effects = append(n.Effects, effectLine(e))
 		}
+		if x := r.waitOf(t); x != nil {
+			n.Effects = append(n.Effects, waitLine(x))
+		}
 		n.Logs = append(n.Logs, t.Logs...)
 		if t.Error != "" {
 			n.Errors = append(n.Errors, t.Error)

@@ -127,9 +127,11 @@ func (w *world) start() error {
 		Store: w.store, Pool: w.s.pool, Rules: w, Live: live,
 		Permit: policy,
 		Limits: patient(c.Limits.Runtime()), RunLimit: c.Limits.Run, AnswerLimit: settleIn,
-		Now: w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
+		ParkGrace: time.Millisecond, // there is no other process
+		Now:       w.clock.Now, Metrics: w.s.r.metrics, Inspector: inspector{w},
 		Observe: func(e *event.Event) { w.client.Observe(e) }, Advise: w.guide.Advise,
 	})
+	w.store.OnTimer(w.disp.Timer)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = w.disp.Run(ctx) })
@@ -166,29 +168,12 @@ func (w *world) live() (door.Live, error) {
 	maps.Copy(live, w.admins().Handlers())
 	maps.Copy(live, w.s.r.o.Live)
 	for kind, h := range live {
-		do := h.Do
-		h.Do = func(ctx context.Context, r *door.Run, e runtime.Effect) (runtime.Value, error) {
-			return do(context.WithValue(ctx, askerKey{}, &asker{r, e}), r, e)
-		}
-		live[kind] = h
+		live[kind] = w.asking(kind, h)
 	}
 	return live, nil
 }
 
 func half() float64 { return 0.5 }
-
-// asker is who makes a request: recorders find it in the request's context.
-type asker struct {
-	run    *door.Run
-	effect runtime.Effect
-}
-
-type askerKey struct{}
-
-func askerOf(ctx context.Context) *asker {
-	a, _ := ctx.Value(askerKey{}).(*asker)
-	return a
-}
 
 // secret is what stands in for a secret; t.secret gives it another value.
 func (w *world) secret(name string) (string, bool) {
