@@ -57,12 +57,7 @@ func (e *Engine) mount() {
 	e.mountSchedules(op)
 	e.mountInstalls(op)
 	e.mountWebhooks(op)
-	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(op.Runs(ctx, limitOf(r)))
-	})
-	e.admin.Handle(http.MethodGet, "/runs/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(op.Run(ctx, r.Params["id"]))
-	})
+	e.mountRuns(op)
 	e.admin.Handle(http.MethodGet, "/queue", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(op.Queue(ctx, limitOf(r)))
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/slackapi"
+	"github.com/starling-rules/starling/engine/wait"
 )
 
 // Operator answers what operators ask of the store: past and waiting runs, the
@@ -40,6 +41,14 @@ type Operator struct {
 	// Secrets are values that must not be shown, beside what looks like one; may
 	// be nil.
 	Secrets func() []string
+	// Waiting are the runs that wait; nil reads those of Store. Retention and
+	// RetentionBytes are of the configuration.
+	Waiting        *wait.Registry
+	Retention      time.Duration
+	RetentionBytes int64
+	// Restart makes the row of a run that begins again on the version in force;
+	// nil if there is no server.
+	Restart func(ctx context.Context, past *dispatch.Past, who string, now time.Time) (*wait.Row, error)
 	// Config is the configuration, Installs the installations of a running
 	// server, which alone can revoke tokens. Only Installations needs them.
 	Config   *config.Config

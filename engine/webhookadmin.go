@@ -17,13 +17,17 @@ import (
 
 // Operator answers operators from the running engine.
 func (e *Engine) Operator() *Operator {
-	return &Operator{
+	op := &Operator{
 		Store: e.store, Now: e.o.Now, Breaker: e.breaker, Slack: e.slack, Teams: e.o.Config.Teams,
 		Set:     func(context.Context) (*rules.Set, error) { return e.loader.Current(), nil },
 		Hits:    func(rule string) ingress.Seen { return e.hits.of(rule).Seen() },
 		Secrets: func() []string { return e.config().SecretValues() },
 		Config:  e.o.Config, Installs: e.installs, Revoke: e.Revoke,
 	}
+	if e.disp != nil { // while the engine is put together, there is none
+		op.Waiting, op.Restart = e.disp.Waiting(), e.disp.Restart
+	}
+	return op
 }
 
 // CertificateRequest is for whom a certificate is made.
