@@ -53,6 +53,10 @@ func Run(t *testing.T, open Open) {
 		{"timers: changed and cancelled", testTimersChange},
 		{"timers: handed over again", testTimersAgain},
 		{"timers: kept", testTimersKept},
+		{"waits: rows by revision", testWaits},
+		{"waits: one winner", testWaitsOneWinner},
+		{"waits: rows that go away", testWaitsGoAway},
+		{"waits: followed", testWaitsFollow},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
