@@ -21,6 +21,15 @@ type Options struct {
 	// it does not have to.
 	URL    string
 	Socket bool
+	// Install says that workspaces install the app by OAuth: RedirectURL is where
+	// browsers come back to (by default at URL), Scopes are what the install
+	// page asks for if that is not what the rules need.
+	Install     bool
+	RedirectURL string
+	Scopes      Scopes
+	// Rotation is for tokens that expire and are renewed, Org for organizations
+	// that install the app as a whole.
+	Rotation, Org bool
 	// MessageShortcuts are the callback_ids of shortcuts of messages; all
 	// others are global.
 	MessageShortcuts []string
@@ -50,6 +59,7 @@ func Build(set *rules.Set, uses []Use, o Options) (*Result, error) {
 	for _, u := range uses {
 		b.use(u)
 	}
+	b.install()
 	b.finish()
 	b.limits()
 	slices.Sort(b.r.Notes)
@@ -332,7 +342,7 @@ func (b *builder) finish() {
 	if b.options {
 		m.Settings.Interactivity.OptionsURL = b.at("/slack/options")
 	}
-	m.Settings.SocketMode = b.o.Socket
+	m.Settings.SocketMode, m.Settings.TokenRotation, m.Settings.OrgDeploy = b.o.Socket, b.o.Rotation, b.o.Org
 	if b.o.Socket {
 		b.note("Socket Mode needs an app-level token (SLACK_APP_TOKEN) with the scope connections:write")
 	}

@@ -108,6 +108,16 @@ func (d *Difference) settings(want, have *Manifest) {
 	w, h := want.Settings, have.Settings
 	need(w.Interactivity.Enabled, h.Interactivity.Enabled, "interactivity", "is_enabled: true")
 	need(w.SocketMode, h.SocketMode, "socket_mode_enabled", "true")
+	need(w.TokenRotation, h.TokenRotation, "token_rotation_enabled", "true; it cannot be switched off again")
+	need(w.OrgDeploy, h.OrgDeploy, "org_deploy_enabled", "true, so that organizations can install the app as a whole")
+	if h.TokenRotation && !w.TokenRotation {
+		d.Changed = append(d.Changed, Item{What: "setting", Name: "token_rotation_enabled", Note: "is true: tokens expire, set slack.oauth.token_rotation"})
+	}
+	for _, to := range want.OAuth.RedirectURLs {
+		if !slices.ContainsFunc(have.OAuth.RedirectURLs, func(known string) bool { return covers(known, to) }) && !strings.HasPrefix(to, Placeholder+"/") {
+			d.Missing = append(d.Missing, Item{What: "redirect URL", Name: to})
+		}
+	}
 	if !h.SocketMode {
 		need(w.Interactivity.OptionsURL != "", h.Interactivity.OptionsURL != "", "message_menu_options_url", "for on.options in messages")
 	}
@@ -128,6 +138,13 @@ func (d *Difference) settings(want, have *Manifest) {
 		url("event request_url", w.Events.URL, h.Events.URL)
 	}
 	url("interactivity request_url", w.Interactivity.URL, h.Interactivity.URL)
+}
+
+// covers reports whether a registered redirect URL allows an address: Slack takes
+// what lies below one as well.
+func covers(known, to string) bool {
+	rest, ok := strings.CutPrefix(to, strings.TrimSuffix(known, "/"))
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
 func quoted(s string) string {

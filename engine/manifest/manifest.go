@@ -80,7 +80,9 @@ type Command struct {
 
 // OAuth is what the app asks for when it is installed.
 type OAuth struct {
-	Scopes Scopes `json:"scopes" yaml:"scopes"`
+	// RedirectURLs are where Slack may send browsers back to.
+	RedirectURLs []string `json:"redirect_urls,omitempty" yaml:"redirect_urls,omitempty"`
+	Scopes       Scopes   `json:"scopes" yaml:"scopes"`
 }
 
 // Scopes are those of the bot token and of the user token; optional ones may

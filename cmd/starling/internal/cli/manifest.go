@@ -26,10 +26,13 @@ func (c *command) manifestCommand() *cobra.Command {
 			"under api.slack.com/apps, From a manifest. Beside each scope and event stands what\n" +
 			"needs it. --diff compares with the manifest of an app that exists, as exported\n" +
 			"there, and exits with 1 if that lacks something.\n\n" +
+			"With slack.oauth in the configuration, or --redirect-url, it is one that workspaces\n" +
+			"install by OAuth: --rotation makes its tokens expire, --org is for organizations.\n\n" +
 			"What cannot be read off the rules, such as a method that is only known when it\n" +
 			"runs, is told on stderr.",
 		Example: "  starling manifest --url https://bot.example.com > manifest.yaml\n" +
 			"  starling manifest --socket --name Deploybot\n" +
+			"  starling manifest --url https://bot.example.com --redirect-url https://bot.example.com/slack/oauth_redirect\n" +
 			"  starling manifest --diff exported.yaml        # what does the app lack?",
 		Args: cobra.NoArgs,
 	}
@@ -40,6 +43,9 @@ func (c *command) manifestCommand() *cobra.Command {
 	f.BoolVar(&o.Socket, "socket", false, "Socket Mode instead of an address (default if SLACK_APP_TOKEN is set)")
 	f.StringVar(&o.Name, "name", "Starling", "name of the app and its bot")
 	f.StringSliceVar(&o.MessageShortcuts, "message-shortcut", nil, "callback_id of a shortcut that is one of messages; may be repeated")
+	f.StringVar(&o.RedirectURL, "redirect-url", "", "where browsers come back to that install the app by OAuth (default slack.oauth.redirect_url)")
+	f.BoolVar(&o.Rotation, "rotation", false, "tokens expire and are renewed (default slack.oauth.token_rotation)")
+	f.BoolVar(&o.Org, "org", false, "organizations can install the app as a whole (default slack.oauth.org_deploy)")
 	diff := f.String("diff", "", "compare with this manifest, YAML or JSON")
 	asJSON := f.Bool("json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -50,6 +56,7 @@ func (c *command) manifestCommand() *cobra.Command {
 		if !cmd.Flags().Changed("socket") && o.URL == "" {
 			o.Socket = cfg.Slack.AppToken != ""
 		}
+		oauthOptions(&o, cfg, cmd.Flags().Changed)
 		var have *manifest.Manifest
 		if *diff != "" {
 			text, err := os.ReadFile(*diff)
@@ -75,6 +82,22 @@ func (c *command) manifestCommand() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// oauthOptions takes from the configuration what no flag says of OAuth.
+func oauthOptions(o *manifest.Options, cfg *config.Config, flagged func(string) bool) {
+	c := cfg.Slack.OAuth
+	if !flagged("redirect-url") {
+		o.RedirectURL = c.RedirectURL
+	}
+	if !flagged("rotation") {
+		o.Rotation = c.TokenRotation
+	}
+	if !flagged("org") {
+		o.Org = c.OrgDeploy
+	}
+	o.Install = c.On() || o.RedirectURL != ""
+	o.Scopes = manifest.Scopes{Bot: c.Scopes, User: c.UserScopes}
 }
 
 // manifest works out what the rules on disk need. sound is false if some of
