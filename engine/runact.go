@@ -33,6 +33,8 @@ type Acted struct {
 	// Step is where that goes on.
 	New  string `json:"new_run,omitempty"`
 	Step int    `json:"step,omitempty"`
+	// Error is why nothing was done, where several runs are dealt with.
+	Error string `json:"error,omitempty"`
 }
 
 // CancelRun ends a run that waits. who is the operator.
@@ -173,7 +175,7 @@ func chooseFor(w *wait.Wait, v runtime.Value) (*runtime.Dict, error) {
 			name = d.Text("text")
 			value, _ = d.Get("value")
 		}
-		if same(v, name) || value != nil && same(v, value) {
+		if same(v, name) || value != nil && same(v, value) { // as the handler takes them
 			return runtime.NewDict("choice", int64(i)), nil
 		}
 		if s, ok := name.(string); ok {
@@ -189,11 +191,20 @@ func chooseFor(w *wait.Wait, v runtime.Value) (*runtime.Dict, error) {
 	return nil, fmt.Errorf("%w: %s", ErrBadAnswer, hint)
 }
 
-// same compares values by what they look like.
+// same compares values by what they look like: an operator who writes 2 may
+// mean the number and the text.
 func same(a, b runtime.Value) bool {
-	x, errX := runtime.AppendJSON(nil, a)
-	y, errY := runtime.AppendJSON(nil, b)
-	return errX == nil && errY == nil && string(x) == string(y)
+	look := func(v runtime.Value) string {
+		if s, ok := v.(string); ok {
+			return s
+		}
+		text, err := runtime.AppendJSON(nil, v)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+	return look(a) == look(b)
 }
 
 // RetryRun has a run begin again on its version as a new one, which keeps the

@@ -248,27 +248,27 @@ type RunFilter struct {
 // WaitingRuns lists the runs that wait, those that have waited longest first,
 // and how many there are in all.
 func (o *Operator) WaitingRuns(ctx context.Context, f RunFilter) ([]WaitingRun, error) {
-	inForce, err := o.inForce(ctx)
-	if err != nil {
-		return nil, err
-	}
 	out, clean := []WaitingRun{}, o.clean()
-	err = o.registry().List(ctx, func(s wait.Summary) {
+	err := o.registry().List(ctx, func(s wait.Summary) {
 		if s.State != wait.Waiting || f.Rule != "" && s.Rule != f.Rule || f.Script != "" && s.Script != f.Script {
 			return
 		}
-		w := WaitingRun{
-			Run: s.Run, Event: s.Event, Rule: s.Rule, Script: s.Script, Version: s.Digest, InForce: inForce[s.Rule],
+		out = append(out, WaitingRun{
+			Run: s.Run, Event: s.Event, Rule: s.Rule, Script: s.Script, Version: s.Digest,
 			Kind: s.Kind, Step: s.Step, Title: clean(s.Title), Began: s.Began, Since: s.Since, Until: s.Until, Bytes: s.Bytes,
-		}
-		w.Old = w.InForce != w.Version
-		if f.lets(&w) {
-			out = append(out, w)
-		}
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list waiting runs: %w", err)
 	}
+	if len(out) > 0 {
+		inForce, known := o.inForce(ctx)
+		for i := range out {
+			out[i].InForce = inForce[out[i].Rule]
+			out[i].Old = known && out[i].InForce != out[i].Version
+		}
+	}
+	out = slices.DeleteFunc(out, func(w WaitingRun) bool { return !f.lets(&w) })
 	slices.SortFunc(out, func(a, b WaitingRun) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Run, b.Run))
 	})
@@ -290,20 +290,20 @@ func (f *RunFilter) lets(w *WaitingRun) bool {
 	return len(f.Version) <= len(w.Version) && w.Version[:len(f.Version)] == f.Version
 }
 
-// inForce are the versions of the rules in force.
-func (o *Operator) inForce(ctx context.Context) (map[string]string, error) {
-	out := map[string]string{}
+// inForce are the versions of the rules in force, if these are known.
+func (o *Operator) inForce(ctx context.Context) (versions map[string]string, known bool) {
 	if o.Set == nil {
-		return out, nil
+		return nil, false
 	}
 	set, err := o.Set(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false
 	}
+	versions = map[string]string{}
 	for _, r := range set.Rules() {
-		out[r.ID] = r.Digest.String()
+		versions[r.ID] = r.Digest.String()
 	}
-	return out, nil
+	return versions, true
 }
 
 // VersionReport is how many runs wait on one version of a script.

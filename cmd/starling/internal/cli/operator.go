@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,6 +32,9 @@ import (
 type operator interface {
 	Runs(ctx context.Context, limit int) ([]dispatch.EventReport, error)
 	Run(ctx context.Context, id string) (dispatch.EventReport, error)
+	WaitingRuns(ctx context.Context, f engine.RunFilter) ([]engine.WaitingRun, error)
+	WaitingVersions(ctx context.Context, f engine.RunFilter) ([]engine.VersionReport, error)
+	Act(ctx context.Context, verb, id string, step int, req *engine.RunRequest) (engine.Acted, error)
 	Queue(ctx context.Context, limit int) (engine.QueueReport, error)
 	Dead(ctx context.Context, limit int) ([]dispatch.EventReport, error)
 	Retry(ctx context.Context, id string) error
@@ -67,9 +72,10 @@ func (c *command) withOperator(ctx context.Context, cfg *config.Config, use func
 	if err := off.Load(ctx); err != nil {
 		return withCode(ExitStart, errors.Join(err, store.Close(ctx)))
 	}
+	onDisk := sync.OnceValues(func() (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) })
 	err = use(&engine.Operator{
 		Store: store, Now: c.env.Now, Breaker: off, Teams: cfg.Teams, Secrets: cfg.SecretValues, Config: cfg,
-		Set: func(ctx context.Context) (*rules.Set, error) { return c.rulesOnDisk(ctx, cfg) },
+		Set: func(context.Context) (*rules.Set, error) { return onDisk() },
 	})
 	off.Close(ctx)
 	return errors.Join(err, store.Close(ctx))
@@ -97,6 +103,33 @@ func (a *adminClient) Runs(ctx context.Context, limit int) (out []dispatch.Event
 
 func (a *adminClient) Run(ctx context.Context, id string) (out dispatch.EventReport, err error) {
 	return out, a.get(ctx, "/runs/"+url.PathEscape(id), &out)
+}
+
+func (a *adminClient) WaitingRuns(ctx context.Context, f engine.RunFilter) (out []engine.WaitingRun, err error) {
+	q := filterQuery(f)
+	q.Set("state", string(dispatch.Waiting))
+	q.Set("limit", strconv.Itoa(f.Limit))
+	return out, a.get(ctx, "/runs?"+q.Encode(), &out)
+}
+
+func (a *adminClient) WaitingVersions(ctx context.Context, f engine.RunFilter) (out []engine.VersionReport, err error) {
+	return out, a.get(ctx, "/runs/versions?"+filterQuery(f).Encode(), &out)
+}
+
+func filterQuery(f engine.RunFilter) url.Values {
+	return url.Values{"rule": {f.Rule}, "script": {f.Script}, "version": {f.Version}}
+}
+
+func (a *adminClient) Act(ctx context.Context, verb, id string, step int, req *engine.RunRequest) (out engine.Acted, err error) {
+	path := "/runs/" + url.PathEscape(id) + "/" + verb
+	if step > 0 {
+		path += "?step=" + strconv.Itoa(step)
+	}
+	body, err := json.Marshal(req)
+	if err != nil {
+		return out, err
+	}
+	return out, a.send(ctx, http.MethodPost, path, body, &out)
 }
 
 func (a *adminClient) Queue(ctx context.Context, limit int) (out engine.QueueReport, err error) {
@@ -153,9 +186,13 @@ func (a *adminClient) get(ctx context.Context, path string, out any) error {
 }
 
 func (a *adminClient) do(ctx context.Context, method, path string, out any) error {
+	return a.send(ctx, method, path, nil, out)
+}
+
+func (a *adminClient) send(ctx context.Context, method, path string, send []byte, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(send))
 	if err != nil {
 		return err
 	}
@@ -172,6 +209,12 @@ func (a *adminClient) do(ctx context.Context, method, path string, out any) erro
 	switch {
 	case res.StatusCode == http.StatusNotFound:
 		return withCode(ExitBad, queue.ErrNotFound)
+	case res.StatusCode == http.StatusConflict, res.StatusCode == http.StatusUnprocessableEntity:
+		var problem struct{ Error string }
+		if json.Unmarshal(body, &problem) == nil && problem.Error != "" {
+			return withCode(ExitBad, errors.New(problem.Error))
+		}
+		fallthrough
 	case res.StatusCode != http.StatusOK:
 		return withCode(ExitBad, fmt.Errorf("server answered %s: %.200s", res.Status, body))
 	case out == nil:
