@@ -51,6 +51,7 @@ func (s *Server) commandEnvelope(in Command) (*envelope, *Channel, error) {
 		return nil, nil, Code("no_app")
 	}
 	trigger := w.newTrigger(u.ID)
+	w.triggers[trigger].channel = c.ID
 	form := w.told().CommandForm(in.Command, w.markup(in.Text, true), payload.Person{ID: u.ID, Name: u.Name}, payload.Person{ID: c.ID, Name: c.commandName()}, trigger)
 	form.Set("response_url", s.responseURL(hook{channel: c.ID, user: u.ID}))
 	p := payload.Fields(form)

@@ -136,6 +136,13 @@ func (s *Server) Suggest(ctx context.Context, in Click) (Block, error) {
 		s.notice(in.User, "The app gave no options.")
 		return Block{"options": []any{}}, nil
 	}
+	if e.typ == "dialog_suggestion" {
+		if groups := payload.Objects(out["option_groups"]); groups != nil {
+			out = Block{"option_groups": labelled(groups)}
+		} else {
+			out = Block{"options": blockOptions(out["options"])}
+		}
+	}
 	if out["options"] != nil && out["option_groups"] != nil {
 		s.notice(in.User, "The app gave both options and option_groups.")
 		return Block{"options": []any{}}, nil
@@ -164,6 +171,9 @@ func (s *Server) suggestEnvelope(in Click) (*envelope, Block, error) {
 	sc, err := w.scene(in)
 	if err != nil {
 		return nil, nil, err
+	}
+	if sc.view != nil && sc.view.dialog != nil {
+		return s.dialogEnvelope("dialog_suggestion", sc.user, sc.view, Block{"name": sc.el["action_id"], "value": text(in.Value)}), sc.el, nil
 	}
 	p, trigger := s.interaction("block_suggestion", sc.user)
 	delete(p, "trigger_id") // the one interaction that cannot open a view
@@ -199,6 +209,7 @@ func (s *Server) MessageAction(ctx context.Context, t Target, callback string) e
 		p, trigger := s.interaction("message_action", u)
 		p["message_ts"], p["message"] = m.TS, m.wire(true)
 		p["channel"] = Block{"id": c.ID, "name": c.commandName()}
+		s.world.triggers[trigger].channel = c.ID
 		p["response_url"] = s.responseURL(hook{channel: c.ID, user: u.ID, source: m.TS, thread: m.ThreadTS})
 		return p, trigger, nil
 	}, t.User)

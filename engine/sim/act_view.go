@@ -63,6 +63,9 @@ func (s *Server) submitEnvelope(in Submission) (*envelope, map[string]string, er
 	if bad := checkInputs(v.Blocks, fresh.Values); len(bad) > 0 {
 		return nil, bad, nil
 	}
+	if v.dialog != nil {
+		return s.dialogEnvelope("dialog_submission", u, &fresh, Block{"submission": fresh.submission()}), nil, nil
+	}
 	p, trigger := s.interaction("view_submission", u)
 	p["view"], p["response_urls"] = fresh.wire(w), s.responseURLs(&fresh)
 	return s.formEnvelope(p, trigger, s.opt.InteractiveURL), nil, nil
@@ -94,6 +97,9 @@ func (s *Server) responseURLs(v *View) []Block {
 // viewAnswer does what an app answered to a submitted modal and returns the
 // errors to show.
 func (w *World) viewAnswer(v *View, a answer) map[string]string {
+	if v.dialog != nil {
+		return w.dialogAnswer(v, a)
+	}
 	general := map[string]string{"": troubled}
 	if a.reason != "" {
 		return general
@@ -191,6 +197,9 @@ func (s *Server) closeEnvelopes(user, view string, all bool) ([]*envelope, error
 	}
 	var envs []*envelope
 	for _, gone := range slices.Backward(before[len(w.modals[u.ID]):]) {
+		if gone.dialog != nil && gone.dialog.tellCancel && s.connected(s.opt.InteractiveURL) {
+			envs = append(envs, s.dialogEnvelope("dialog_cancellation", u, gone, nil))
+		}
 		if isTrue(gone.Body["notify_on_close"]) && s.connected(s.opt.InteractiveURL) {
 			p, trigger := s.interaction("view_closed", u)
 			delete(p, "trigger_id")

@@ -57,6 +57,7 @@ var methods = map[string]method{
 	"files.getUploadURLExternal": filesGetUploadURL, "files.completeUploadExternal": filesComplete,
 	"reactions.add": reactionsAdd, "reactions.remove": reactionsRemove, "reactions.get": reactionsGet,
 	"apps.connections.open": nil, // with a token of its own kind
+	"dialog.open":           dialogOpen,
 	"views.open":            viewsOpen, "views.push": viewsPush, "views.update": viewsUpdate, "views.publish": viewsPublish,
 }
 

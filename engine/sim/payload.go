@@ -73,7 +73,7 @@ func (s *Server) responseURL(h hook) string {
 func (s *Server) formEnvelope(p Block, trigger, to string) *envelope {
 	typ, _ := p["type"].(string)
 	kind := "interactive"
-	if typ == "block_suggestion" {
+	if typ == "block_suggestion" || typ == "dialog_suggestion" {
 		kind = "options"
 	}
 	f := payload.Form(p)
@@ -89,6 +89,9 @@ func (s *Server) place(p Block, c *Channel, m *Message) {
 		box["thread_ts"] = m.ThreadTS
 	}
 	p["container"] = box
+	if t := s.world.triggers[text(p["trigger_id"])]; t != nil {
+		t.channel = c.ID
+	}
 	p["channel"] = Block{"id": c.ID, "name": c.commandName()}
 	p["message"] = m.wire(true)
 }

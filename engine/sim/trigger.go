@@ -15,9 +15,10 @@ const (
 
 // trigger is the right to open a view for a person, once and soon.
 type trigger struct {
-	user string
-	at   time.Time
-	used bool
+	user    string
+	channel string // where it came about, "" for nowhere
+	at      time.Time
+	used    bool
 }
 
 // newTrigger hands out a trigger_id for user.

@@ -29,6 +29,8 @@ type View struct {
 	Blocks     []Block           `json:"blocks"`
 	Values     Block             `json:"values"` // state.values
 	Errors     map[string]string `json:"errors,omitempty"`
+
+	dialog *dialog // of a legacy dialog that is shown as a modal
 }
 
 // wire is the view as the app sees it.
