@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -17,8 +16,6 @@ import (
 // ScopesFunc works out which scopes rules need, of the bot's token and of a
 // user's. bundle gives the sources of a version in force.
 type ScopesFunc func(set *rules.Set, bundle func(runtime.Digest) (*runtime.Bundle, bool)) (bot, user []string, err error)
-
-var errNoOAuth = errors.New("OAuth is not configured: set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET")
 
 // authorizer is what an engine has for OAuth; nil without a client id.
 type authorizer struct {
@@ -133,8 +130,12 @@ func (w *wantedScopes) now() (bot, user []string) {
 // whoever asks removes it. queue.ErrNotFound and install.ErrNotFound apart, the
 // error is what Slack has refused.
 func (e *Engine) Revoke(ctx context.Context, id install.ID, uninstall bool) error {
-	if e.oauth == nil {
-		return errNoOAuth
+	if e.installs == nil {
+		return errNoKey
+	}
+	revoker := &oauth.Revoker{Slack: e.slack, Logger: e.log, Metrics: e.metrics}
+	if e.oauth != nil {
+		revoker = e.oauth.revoker
 	}
 	in, err := e.installs.Get(ctx, id)
 	if err != nil {
@@ -142,5 +143,5 @@ func (e *Engine) Revoke(ctx context.Context, id install.ID, uninstall bool) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return e.oauth.revoker.Revoke(ctx, in, uninstall)
+	return revoker.Revoke(ctx, in, uninstall)
 }

@@ -83,6 +83,7 @@ func (d *doctor) examine(ctx context.Context) {
 	need := d.rules(ctx)
 	d.signing()
 	d.tokens(ctx, need)
+	d.oauth(ctx, need)
 	d.store()
 	d.ports(ctx)
 	d.certificate()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,14 +31,21 @@ type slackSays struct {
 
 // ask calls a method with a token, which is shown to nobody.
 func (d *doctor) ask(ctx context.Context, method, token string) (*slackSays, error) {
+	return d.post(ctx, method, token, nil)
+}
+
+// post calls a method with a form, and a token unless that is empty.
+func (d *doctor) post(ctx context.Context, method, token string, form url.Values) (*slackSays, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	base := strings.TrimSuffix(d.cfg.Slack.APIURL, "/") + "/"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+method, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+method, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	start := time.Now()
@@ -84,7 +92,9 @@ func (d *doctor) signing() {
 func (d *doctor) tokens(ctx context.Context, need *manifest.Result) {
 	s := d.cfg.Slack
 	var first *slackSays
-	if s.BotToken == "" {
+	if s.BotToken == "" && s.OAuth.On() {
+		d.ok("bot token", "none, and none is needed: workspaces install the app by OAuth")
+	} else if s.BotToken == "" {
 		d.warn("bot token", "none: rules can answer, but call no method of Slack's", "set SLACK_BOT_TOKEN: api.slack.com/apps, OAuth & Permissions, Bot User OAuth Token")
 	} else if says := d.token(ctx, "bot token", s.BotToken, "xoxb-", "xoxe.xoxb-"); says != nil {
 		first = says
@@ -96,7 +106,7 @@ func (d *doctor) tokens(ctx context.Context, need *manifest.Result) {
 		if says := d.token(ctx, "user token", s.UserToken, "xoxp-", "xoxe.xoxp-"); first == nil {
 			first = says
 		}
-	} else if need != nil && len(need.Manifest.OAuth.Scopes.User) > 0 {
+	} else if need != nil && len(need.Manifest.OAuth.Scopes.User) > 0 && !s.OAuth.On() {
 		d.fail("user token", "none, and rules call methods that need one: "+because(need, "user "+need.Manifest.OAuth.Scopes.User[0]), "set SLACK_USER_TOKEN: api.slack.com/apps, OAuth & Permissions, User OAuth Token")
 	}
 	if s.AppToken != "" {
