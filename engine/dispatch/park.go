@@ -189,8 +189,11 @@ func (r *run) finish(ctx context.Context, end ended) error {
 		row.Why = end.Error.Msg
 	}
 	steps := r.done
-	if r.waiting != nil { // it could not be parked
+	switch {
+	case r.waiting != nil: // it could not be parked
 		steps = append(slices.Clone(steps), *r.waiting)
+	case r.answered != nil: // it was cancelled: there is no result
+		steps = append(slices.Clone(steps), *r.answered)
 	}
 	row.Base = r.base(steps, &end).encode()
 	keep := func() error { return r.d.waiting.Finish(ctx, row) }

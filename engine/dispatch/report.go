@@ -248,7 +248,7 @@ func (s *step) moments(run string, n int, row *wait.Row) []timeline.Moment {
 		At: s.Intended, What: timeline.Effect, Step: n, Kind: s.Kind, Pos: s.Pos.String(), Request: raw(s.Args), State: "in flight", Error: s.Err,
 	}
 	if s.Wait != nil {
-		m.State, m.Answer, m.Error, m.Ms = "done", raw(s.Asked), "", timeline.Millis(s.Wait.Since.Sub(s.Intended))
+		m.State, m.Answer, m.Error, m.Ms = "begun", raw(s.Asked), "", timeline.Millis(s.Wait.Since.Sub(s.Intended))
 		var a *wait.Answer
 		if row != nil {
 			_, a = row.At(n)

@@ -42,8 +42,8 @@ type Moment struct {
 	Step int    `json:"step,omitempty"`
 	Kind string `json:"kind,omitempty"`
 	Pos  string `json:"pos,omitempty"`
-	// State is "done" or "in flight" of an effect, "waiting" or "over" of a
-	// wait, the outcome of an end.
+	// State is "done" or "in flight" of an effect, or "begun" of one that is
+	// waited for; "waiting" or "over" of a wait; the outcome of an end.
 	State   string          `json:"state,omitempty"`
 	Request json.RawMessage `json:"request,omitempty"`
 	Answer  json.RawMessage `json:"answer,omitempty"`

@@ -105,14 +105,15 @@ func (c *command) runActCommand(verb string) *cobra.Command {
 	return cmd
 }
 
-// operatorName is who does it, for the time line and the question's message.
+// operatorName is who does it, for the time line and the question's message;
+// empty if that is not known.
 func (c *command) operatorName() string {
 	for _, name := range []string{"USER", "LOGNAME", "USERNAME"} {
 		if who := c.env.Getenv(name); who != "" {
 			return who
 		}
 	}
-	return "an operator"
+	return ""
 }
 
 // answerJSON takes a text that is no JSON for itself.

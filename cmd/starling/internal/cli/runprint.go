@@ -221,11 +221,14 @@ func (p *runPrinter) told(m *timeline.Moment) string {
 	case timeline.Answered:
 		return p.answered(m)
 	case timeline.End:
-		text := p.style.bold(m.State)
-		if why := cmp.Or(m.Error, m.Text); why != "" {
-			text += ": " + oneLine(why)
+		why := oneLine(cmp.Or(m.Error, m.Text))
+		switch {
+		case why == "":
+			return p.style.bold(m.State)
+		case strings.HasPrefix(why, m.State): // cancelled by ann
+			return p.style.bold(why)
 		}
-		return text
+		return p.style.bold(m.State) + ": " + why
 	}
 	return oneLine(m.Text)
 }

@@ -173,7 +173,10 @@ func (c *command) noteWaiting(versions []engine.VersionReport) {
 		return
 	}
 	fmt.Fprintf(c.env.Stdout, "\n%s (starling runs --waiting)", verb(waiting, "waits", "wait"))
-	if old > 0 {
+	switch {
+	case old == waiting:
+		fmt.Fprint(c.env.Stdout, ", on old versions (starling runs --old)")
+	case old > 0:
 		fmt.Fprintf(c.env.Stdout, ", %d of them on old versions (starling runs --old)", old)
 	}
 	fmt.Fprintln(c.env.Stdout, ".")
