@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -334,19 +335,33 @@ func (r *run) whyCancelled() string {
 	return "cancelled"
 }
 
-// trigger is door.Run.Trigger.
+// trigger is door.Run.Trigger: the newest that came with a trigger_id. A message
+// or a reaction brings none, and does not take away what a click before it did.
 func (r *run) trigger() door.Trigger {
-	if r.row != nil {
-		if a := r.row.Answer; a != nil && a.By == wait.ByEvent {
-			return triggerOf(a.Event)
-		}
-		for i := len(r.row.Past) - 1; i >= 0; i-- {
-			if a := r.row.Past[i].Answer; a != nil && a.By == wait.ByEvent {
-				return triggerOf(a.Event)
-			}
+	var newest door.Trigger
+	for _, a := range r.answers() {
+		if t := triggerOf(a.Event); t.ID != "" {
+			return t
+		} else if newest.User == "" {
+			newest = t
 		}
 	}
-	return triggerOf(wait.OriginOf(r.e))
+	if t := triggerOf(wait.OriginOf(r.e)); t.ID != "" || newest.User == "" {
+		return t
+	}
+	return newest
+}
+
+// answers are those that events gave the run, the newest first.
+func (r *run) answers() []*wait.Answer {
+	if r.row == nil {
+		return nil
+	}
+	all := []*wait.Answer{r.row.Answer}
+	for i := len(r.row.Past) - 1; i >= 0; i-- {
+		all = append(all, r.row.Past[i].Answer)
+	}
+	return slices.DeleteFunc(all, func(a *wait.Answer) bool { return a == nil || a.By != wait.ByEvent })
 }
 
 func triggerOf(o wait.Origin) door.Trigger {

@@ -44,8 +44,9 @@ type Run struct {
 	Admin bool
 	// Hosts are those that the rule may reach by HTTP; empty: no restriction.
 	Hosts []string
-	// Trigger is the newest answer of somebody that the run has: of the event it
-	// began with, or of the newest wait that an event has answered.
+	// Trigger is the newest trigger_id that the run has: of the newest wait that
+	// somebody answered with one, or of the event it began with. Without any, it
+	// says who answered last.
 	Trigger func() Trigger
 	// Later begins another run of the same version at a time: fn, with data. It
 	// returns its id, which derives from this run and the step of e. Cancel ends
