@@ -104,9 +104,7 @@ func (r *run) start() {
 		r.call.Input = event.AppendInput(make([]byte, 0, len(body)+64), body, r.Match)
 	}
 	r.askPermit(r.d.runCtx, false)
-	// One that may be found to have parked, or to have ended, makes no pass yet.
-	straight := r.known == nil && r.answered == nil && (r.inFlight == nil || r.inFlight.Wait == nil)
-	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.permitted && r.Func != usageFunc && straight {
+	if q, ok := r.d.Pool.(runtime.Queuer); ok && r.acquired && r.After < 0 && r.permitted && r.Func != usageFunc && r.straight() {
 		// Off is asked after Line: a rule that is switched off between the two
 		// ends the line.
 		line := r.line()
@@ -118,6 +116,12 @@ func (r *run) start() {
 	}
 	r.d.running.Add(1)
 	go r.work()
+}
+
+// straight reports whether the run begins with a pass: it may be found to have
+// parked, or to have ended, and a place in line that is taken has to be used.
+func (r *run) straight() bool {
+	return r.known == nil && r.answered == nil && !r.cancelled() && (r.inFlight == nil || r.inFlight.Wait == nil)
 }
 
 // work takes the run to its outcome.
