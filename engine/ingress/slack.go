@@ -24,7 +24,7 @@ const (
 
 // ErrNotInstalled says that nobody has installed the app where an event comes
 // from: it is acknowledged, and thrown away. A Sink's answer goes with it.
-var ErrNotInstalled = errors.New("not installed")
+var ErrNotInstalled = errors.New("event refused")
 
 // slack answers one callback of Slack's, of whatever kind.
 func (s *Server) slack(ctx *fasthttp.RequestCtx) { s.take(ctx, nil) }

@@ -58,9 +58,9 @@ func (s *Store) Find(ctx context.Context, q Query) (*Installation, error) {
 		}
 	}
 	if q.Enterprise != "" && q.Team != "" && q.OrgWide == No {
-		return nil, fmt.Errorf("%s: the workspace has not installed the app, and the event is for no org-wide installation: %w", q, ErrNotFound)
+		return nil, fmt.Errorf("no installation for %s: the workspace has not installed the app, and the event is for no org-wide installation: %w", q, ErrNotFound)
 	}
-	return nil, fmt.Errorf("%s: %w", q, ErrNotFound)
+	return nil, fmt.Errorf("no installation for %s: %w", q, ErrNotFound)
 }
 
 // missTimeout bounds the look into the state for what the table has not.
