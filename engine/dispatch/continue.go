@@ -265,7 +265,7 @@ func (r *run) resumeWait(ctx context.Context) (cancelled bool, fail *runtime.Err
 		return false, nil, nil
 	}
 	a, s := r.row.Answer, r.answered
-	if a.By == wait.ByCancel {
+	if r.cancelled() {
 		if s != nil {
 			_, _ = r.resumed(ctx, r.effectOf(s), a)
 		}
@@ -325,6 +325,11 @@ func (r *run) resumed(ctx context.Context, e runtime.Effect, a *wait.Answer) (v 
 		return nil, nil
 	}
 	return a.Value, nil
+}
+
+// cancelled reports whether somebody wants the run to end where it waits.
+func (r *run) cancelled() bool {
+	return r.row != nil && r.row.Answer != nil && r.row.Answer.By == wait.ByCancel
 }
 
 // whyCancelled says who did it.

@@ -255,9 +255,11 @@ func (r *run) later(ctx context.Context, e runtime.Effect, at time.Time, fn runt
 	open.ID, open.Func, open.When = laterRun(r.ID, e.Step), fn.Index, -1
 	open.Answer, open.Verdict, open.ErrorOf, open.After = false, nil, -1, -1
 	b := &base{event: r.a.body(), now: at, entries: []queue.Entry{appendOpen([]openRun{open})}}
+	_, given := e.Args.Get("data")
 	switch {
 	case fn.Arity == 0:
 		b.alone = true
+	case fn.Arity == 1 && !given: // the event alone
 	case fn.Arity == 1:
 		b.alone, b.extra = true, []runtime.Value{data}
 	default:

@@ -68,6 +68,7 @@ type far struct {
 	told  chan struct{}
 	block map[string]chan struct{} // effects with this key wait for it
 	fail  map[string]error         // effects of this kind fail
+	tells tells
 }
 
 type call struct{ kind, key, id string }
@@ -147,6 +148,12 @@ var library = sync.OnceValue(func() *runtime.Library {
 			})
 		}
 	}
+	for _, name := range waitProbes {
+		own = append(own, &runtime.Builtin{
+			Name: name, Purity: runtime.Asks, Result: "result",
+			Params: []runtime.Param{{Name: "key", Type: runtime.TAny}, {Name: "timeout", Type: runtime.TAny, Optional: true}},
+		})
+	}
 	lib, err := runtime.NewLibrary(std.All(), own)
 	if err != nil {
 		panic(err)
@@ -211,6 +218,12 @@ func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *serve
 			w.t.Fatal(f.Errors.Detail())
 		}
 	}
+	w.store.OnTimer(func(ctx context.Context, t queue.Timer) error {
+		if !s.point() {
+			return queue.ErrClosed
+		}
+		return s.Timer(ctx, t)
+	})
 	o := dispatch.Options{
 		Store: &store{w.store, s}, Pool: s.pool, Rules: s.loader, Live: s.live(), Drain: 5 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -275,6 +288,7 @@ func (s *server) live() door.Live {
 	for kind, p := range probes {
 		all[kind] = door.Handler{Read: p.read, Repeat: door.Always(p.repeat), Do: s.do, Find: s.find}
 	}
+	s.waiters(all)
 	return all
 }
 
