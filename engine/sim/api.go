@@ -56,6 +56,12 @@ var methods = map[string]method{
 	"conversations.setTopic": conversationsSetTopic, "conversations.setPurpose": conversationsSetPurpose,
 	"files.getUploadURLExternal": filesGetUploadURL, "files.completeUploadExternal": filesComplete,
 	"reactions.add": reactionsAdd, "reactions.remove": reactionsRemove, "reactions.get": reactionsGet,
+	"reactions.list": reactionsList, "pins.add": pinsAdd, "pins.remove": pinsRemove, "pins.list": pinsList,
+	"chat.meMessage": chatMeMessage, "chat.scheduleMessage": chatScheduleMessage,
+	"chat.scheduledMessages.list": chatScheduledMessagesList, "chat.deleteScheduledMessage": chatDeleteScheduledMessage,
+	"users.getPresence": usersGetPresence, "users.profile.get": usersProfileGet,
+	"conversations.kick": conversationsKick, "conversations.rename": conversationsRename, "conversations.unarchive": conversationsUnarchive,
+	"conversations.close": conversationsClose, "conversations.mark": conversationsMark,
 	"apps.connections.open": nil, // with a token of its own kind
 	"dialog.open":           dialogOpen,
 	"views.open":            viewsOpen, "views.push": viewsPush, "views.update": viewsUpdate, "views.publish": viewsPublish,

@@ -196,16 +196,18 @@ func (o *outbox) drain(key string) {
 			continue
 		}
 		if a := o.send(o.ctx, q[0], 0, ""); a.reason != "" && !a.noRetry {
-			o.retryLater(q[0], a)
+			o.later(func() { o.retry(q[0], a) })
 		}
 	}
 }
 
-func (o *outbox) retryLater(e *envelope, failed answer) {
+// later does something beside the rest, unless the outbox is closed; close
+// waits for it.
+func (o *outbox) later(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.closed {
-		o.wg.Go(func() { o.retry(e, failed) })
+		o.wg.Go(f)
 	}
 }
 

@@ -42,6 +42,9 @@ type World struct {
 	options  map[string]Block // options that external selects were offered, by optionKey
 	lastTS   int64
 	files    []*file
+	// scheduled are the messages that are still to be posted.
+	scheduled []*scheduled
+	pins      []pinned
 
 	// event is told, with mu held and in order, what apps are told: it must
 	// not block and not call back.
