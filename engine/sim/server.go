@@ -78,6 +78,7 @@ type Server struct {
 	catalog   Catalog
 	rules     RuleSheet
 	helper    Helper
+	keeper    RunKeeper
 }
 
 // Catalog is what the page offers: completion of slash commands, and
@@ -221,6 +222,7 @@ func (s *Server) Handler() http.Handler {
 	s.routePage(mux)
 	s.routeSim(mux)
 	s.routeHelper(mux)
+	s.routeRuns(mux)
 	s.routeOAuth(mux)
 	return s.guard(mux)
 }

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Catalog    Catalog              `json:"catalog"`
 	Rules      RuleSheet            `json:"rules"`
 	Helps      bool                 `json:"helps"` // rules and tests can be written for events
+	Keeps      bool                 `json:"keeps"` // time lines of runs can be shown
 	Faults     Faults               `json:"faults"`
 	Clock      Clock                `json:"clock"`
 	Subscribed Subscription         `json:"subscription"`
@@ -38,7 +39,7 @@ func (s *Server) Snapshot() Snapshot {
 		Messages: map[string][]Message{}, Modals: map[string][]*View{}, Homes: map[string]*View{},
 	}
 	s.catalogMu.Lock()
-	out.Catalog, out.Rules, out.Helps = s.catalog, s.rules, s.helper != nil
+	out.Catalog, out.Rules, out.Helps, out.Keeps = s.catalog, s.rules, s.helper != nil, s.keeper != nil
 	s.catalogMu.Unlock()
 	s.history.mu.Lock()
 	out.Events = append([]EventTrace{}, s.history.events...)

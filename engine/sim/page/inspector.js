@@ -4,6 +4,7 @@
 import { h, when } from "./dom.js";
 import { files, rules, troubled } from "./rules.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { timeline } from "./runs.js";
 import { settings } from "./settings.js";
 import { channel, state, title, user } from "./store.js";
 
@@ -126,7 +127,14 @@ function run(r) {
       d.dataset.testid = "effect";
       return d;
     }),
-    (r.logs || []).map((l) => h("div.log." + String(l.level).toLowerCase().replace(/\W/g, ""), { "data-testid": "log", title: l.pos }, h("span", null, l.level), " ", l.text)));
+    (r.logs || []).map((l) => h("div.log." + String(l.level).toLowerCase().replace(/\W/g, ""), { "data-testid": "log", title: l.pos }, h("span", null, l.level), " ", l.text)),
+    state.keeps ? storyFold(r) : "");
+}
+
+function storyFold(r) {
+  const d = folded(r.id + "/story", [h("span.what", null, "Time line"), h("span.faint", null, r.outcome === "waiting" ? "what it waits for, what would wake it" : "")], () => [timeline(r)]);
+  d.dataset.testid = "open-timeline";
+  return d;
 }
 
 function delivery(id, d) {

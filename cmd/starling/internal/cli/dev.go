@@ -200,6 +200,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 		return withCode(ExitStart, err)
 	}
 	slack.SetHelper(scribe{e})
+	slack.SetRunKeeper(keeper{e})
 	shown.follow(e.SwitchedOff)
 	ctx, stop := c.env.untilSignal(ctx, func() { _ = e.Reload(context.WithoutCancel(ctx)) })
 	defer stop()
