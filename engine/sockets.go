@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -27,6 +28,9 @@ func (e *Engine) newSocket() (*socket.Client, error) {
 		Token: c.Slack.AppToken, APIURL: c.Slack.APIURL, Sink: counted{e}, AnswerLimit: c.Limits.Answer,
 		Connections: c.Slack.Socket.Connections, Silence: c.Slack.Socket.PingTimeout, Drain: e.o.Drain, Debug: c.Slack.Socket.Debug,
 		Shared: e.shared(), OnLife: e.socketLived, OnAck: e.socketAcked, Now: e.o.Now, Logger: e.log,
+	}
+	if o.Debug && !e.log.Enabled(context.Background(), slog.LevelDebug) {
+		e.log.Warn("slack.socket.debug shows nothing: the log level is above debug")
 	}
 	if p := c.Slack.Socket.Proxy; p != "" {
 		u, err := url.Parse(p)

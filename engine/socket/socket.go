@@ -255,9 +255,23 @@ func (c *Client) Run(ctx context.Context) error {
 	c.stopSink()
 	c.taking.Wait()
 	if f, ok := errors.AsType[*Fatal](context.Cause(ctx)); ok {
+		c.giveUp(f)
 		return f
 	}
 	return nil
+}
+
+// giveUp notes that no connection is opened any more.
+func (c *Client) giveUp(up *Fatal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.slots {
+		s := &c.slots[i]
+		s.State, s.Reason, s.Error = string(socketmode.EventTypeInvalidAuth), "", up.Reason
+		if up.Reason == reasonDisabled {
+			s.State, s.Reason, s.Error = string(socketmode.EventTypeDisconnect), up.Reason, ""
+		}
+	}
 }
 
 // State tells how the connections are; Ready whether one of them can be used.
