@@ -42,7 +42,15 @@ func (l *live) waitHandlers(all Live) {
 		}
 	}
 	all["ask"] = question(l.postAsk, l.hearAsk)
-	all["ask_form"] = question(l.postForm, l.hearForm)
+	form := question(l.postForm, l.hearForm)
+	post := form.Do
+	form.Repeat, form.Do = repeatForm, func(ctx context.Context, r *Run, e runtime.Effect) (runtime.Value, error) {
+		if dict(e.Args, "again") != nil {
+			return l.sendBack(ctx, r, e)
+		}
+		return post(ctx, r, e)
+	}
+	all["ask_form"] = form
 	l.eventHandlers(all)
 	all[tellKind] = Handler{Do: l.doTell}
 	// What open_modal waits for has a kind of its own, which no script asks for.
@@ -135,12 +143,16 @@ func (l *live) waitAnswer(_ context.Context, r *Run, e runtime.Effect, v runtime
 	match = match.Clone()
 	text := questionText(e)
 	match.Set("text", text)
-	for _, name := range [...]string{"blocks", "quorum", "choices", "view", "button"} {
+	for _, name := range [...]string{"blocks", "quorum", "choices", "view", "button", "check", "again"} {
 		if v, given := e.Args.Get(name); given {
 			match.Set(name, plain(v))
 		}
 	}
-	return &wait.Wait{Kind: e.Kind, Until: l.until(r, e), Match: match, Title: oneLine(text)}, nil
+	until, given := deadlineOf(e)
+	if !given {
+		until = l.until(r, e)
+	}
+	return &wait.Wait{Kind: e.Kind, Until: until, Match: match, Title: oneLine(text)}, nil
 }
 
 // oneLine is the beginning of a text in one line.
@@ -337,6 +349,9 @@ func answerOf(w *wait.Wait, a *wait.Answer, given *runtime.Dict) *runtime.Dict {
 	out.Set("ts", w.Match.Text("ts"))
 	if a.By == wait.ByOperator {
 		out.Set("operator", a.Who)
+	}
+	if flag(w.Match, "check", false) && !w.Until.IsZero() { // for a form that is sent back
+		out.Set("until", unix(w.Until))
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/slackapi"
 	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -71,32 +72,45 @@ func pressed(r *Run, w *wait.Wait, ev *event.Event, name string) bool {
 
 // openForm shows the form to whoever pressed its button.
 func (l *live) openForm(ctx context.Context, r *Run, w *wait.Wait, ev *event.Event) {
-	view := dict(w.Match, "view").Clone()
-	id := wait.Ref(r.ID, w.Step)
-	if own := view.Text("callback_id"); own != "" {
-		id += "/" + own
+	var sent *sentBack
+	if s := sentBackOf(w.Match); s != nil && s.user == ev.User {
+		sent = s
 	}
-	view.Set("callback_id", id)
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
-	code := "expired_trigger_id"
-	if l.usable(Trigger{ID: ev.TriggerID, At: ev.Received}) {
-		res, err := l.Slack.Call(ctx, "views.open", runtime.NewDict("trigger_id", ev.TriggerID, "view", view), behalf(ev))
-		switch {
-		case err != nil:
-			l.Logger.Warn("a form could not be opened", "run", r.ID, "event_id", ev.ID, "err", err)
-			return
-		case res.OK:
-			return
-		}
-		code = res.Error
+	code, err := l.openView(ctx, Trigger{ID: ev.TriggerID, At: ev.Received}, behalf(ev), formView(wait.Ref(r.ID, w.Step), w.Match, sent))
+	if code == "" && err == nil {
+		return
 	}
-	l.Logger.Warn("a form could not be opened", "run", r.ID, "event_id", ev.ID, "slack", code)
+	l.Logger.Warn("a form could not be opened", "run", r.ID, "event_id", ev.ID, "err", err, "slack", code)
 	text := "The form could not be opened (" + code + ")."
 	if staleTrigger(code) {
 		text = "That took too long for Slack to open the form. Press the button again."
 	}
 	l.tell(ctx, ev, w.Match.Text("channel"), text)
+}
+
+// formView is the form as it is opened: found again by its callback_id.
+func formView(ref string, d *runtime.Dict, sent *sentBack) *runtime.Dict {
+	view := dict(d, "view").Clone()
+	if own := view.Text("callback_id"); own != "" {
+		ref += "/" + own
+	}
+	view.Set("callback_id", ref)
+	if sent != nil {
+		view.Set("blocks", sent.fill(listArg(view, "blocks")))
+	}
+	return view
+}
+
+// openView opens a view if Slack still takes the trigger_id; code is Slack's
+// error if it does not.
+func (l *live) openView(ctx context.Context, t Trigger, o slackapi.CallOptions, view *runtime.Dict) (code string, err error) {
+	if !l.usable(t) {
+		return "expired_trigger_id", nil
+	}
+	res, err := l.Slack.Call(ctx, "views.open", runtime.NewDict("trigger_id", t.ID, "view", view), o)
+	return res.Error, err
 }
 
 // staleTrigger reports whether another press of the button would help.

@@ -58,7 +58,8 @@ func questions() []*runtime.Builtin {
 		effect("ask_form", "Ask people to fill in a form, and wait for what they submit.",
 			"Posts a message with a button that opens the modal for whoever clicks it and may answer, and updates the message to show who has submitted it. "+
 				"The answer has `.values` (as `e.values` of a submission: from `action_id` to the plain value of each input), `.user`, `.at`, `.channel` and `.ts` of the message; otherwise it is that of `ask`. "+
-				"With `check`, a function of the values, the form stays open and shows the errors that it returns, by `block_id` or `action_id` as for `ui.errors`; None, or an empty dict, lets the form through.",
+				"With `check`, a function of the values, a form with errors is opened again for whoever submitted it, filled in as it was and with the errors at its inputs. "+
+				"The function returns them as a dict by `action_id` or `block_id`, or as `ui.errors`; None, or an empty dict, lets the form through.",
 			"dict, None on time-out; with `quorum` a list of dicts, None on time-out", askRepeat, askForm,
 			[]runtime.Param{
 				declare.Arg("view", runtime.TDict, "The modal; `ui.modal` builds it."),
@@ -70,6 +71,10 @@ func questions() []*runtime.Builtin {
 			runtime.Example{
 				Star: `ask_form(ui.modal("Incident", [ui.input("What happened?", ui.text_input("what"))]), "Please report.", who="U1", timeout="1d")`,
 				Lua:  `ask_form(ui.modal("Incident", {ui.input("What happened?", ui.text_input("what"))}), "Please report.", {who = "U1", timeout = "1d"})`,
+			},
+			runtime.Example{
+				Star: `ask_form(ui.modal("Incident", [ui.input("Why?", ui.text_input("why"))]), check=lambda v: {"why": "Say more."} if len(v["why"]) < 20 else None)`,
+				Lua:  `ask_form(ui.modal("Incident", {ui.input("Why?", ui.text_input("why"))}), {check = function(v) if #v.why < 20 then return {why = "Say more."} end end})`,
 			},
 			runtime.Example{Star: `ask_form({"type": "home"})`, Lua: `ask_form({type = "home"}, {})`, Fails: true, Want: "want modal"},
 			runtime.Example{

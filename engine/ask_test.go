@@ -1,0 +1,528 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/sim"
+	"github.com/starling-rules/starling/runtime"
+	"github.com/starling-rules/starling/runtime/lua"
+	"github.com/starling-rules/starling/runtime/star"
+)
+
+// The people of the local workspace. Grace is the one on call.
+const (
+	ada, grace, linus = "U0ADA", "U0GRACE", "U0LINUS"
+	ops               = "C0OPS"
+)
+
+// askRig is an engine with a script that waits, and the local Slack before it.
+type askRig struct {
+	*rig
+	slack *sim.Server
+	// ahead moves the clock of both.
+	ahead atomic.Int64
+}
+
+func newAskRig(t *testing.T, files map[string]string) *askRig {
+	t.Helper()
+	a := &askRig{}
+	now := func() time.Time { return time.Now().Add(time.Duration(a.ahead.Load())) }
+	var err error
+	if a.slack, err = sim.New(sim.Options{SocketMode: true, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(a.slack.Handler())
+	a.slack.SetURL(ts.URL)
+	t.Cleanup(func() { a.slack.Close(); ts.Close() })
+	a.rig = newRig(t, files, func(o *engine.Options) {
+		o.Now = now
+		o.Pool = func(host runtime.Host) (runtime.Pool, error) {
+			starlark, err := star.New(host)
+			if err != nil {
+				return nil, err
+			}
+			l, err := lua.New(host)
+			if err != nil {
+				return nil, err
+			}
+			return runtime.NewLocal([]runtime.Language{starlark, l}, runtime.LocalOptions{}), nil
+		}
+		o.Config.Slack.SigningSecrets, o.Config.Slack.AppToken = nil, sim.DevAppToken
+		o.Config.Slack.APIURL, o.Config.Slack.BotToken = a.slack.APIURL(), sim.DevBotToken
+	})
+	a.until("the socket is connected", func() bool { return a.slack.SocketConnections() > 0 })
+	return a
+}
+
+// until polls for what comes about by itself.
+func (a *askRig) until(what string, f func() bool) {
+	a.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			a.t.Fatalf("it did not come about that %s\nmessages: %s", what, asText(a.slack.Snapshot().Messages[ops]))
+		}
+	}
+}
+
+// asText is JSON that leaves <@U1> as it is.
+func asText(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	return b.String()
+}
+
+// shown is the JSON of a message in #ops whose JSON has all of these texts, for
+// whoever it is shown to; "" if there is none.
+func (a *askRig) shown(viewer string, texts ...string) (m sim.Message, ok bool) {
+next:
+	for _, m := range a.slack.Snapshot().Messages[ops] {
+		b := asText(m)
+		for _, text := range texts {
+			if !strings.Contains(b, text) {
+				continue next
+			}
+		}
+		if m.Viewer == viewer {
+			return m, true
+		}
+	}
+	return sim.Message{}, false
+}
+
+// see waits for such a message.
+func (a *askRig) see(viewer string, texts ...string) (m sim.Message) {
+	a.t.Helper()
+	a.until(viewer+" sees "+strings.Join(texts, ", "), func() (ok bool) {
+		m, ok = a.shown(viewer, texts...)
+		return ok
+	})
+	return m
+}
+
+func (a *askRig) say(user, text, thread string) sim.Message {
+	a.t.Helper()
+	m, err := a.slack.Say(a.t.Context(), sim.Say{User: user, Channel: ops, Text: text, Thread: thread})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return m
+}
+
+// press uses the element of a message whose action id ends so.
+func (a *askRig) press(user string, m sim.Message, ending string, value any) {
+	a.t.Helper()
+	id := ""
+	for _, b := range m.Blocks {
+		list, _ := b["elements"].([]any)
+		for _, e := range list {
+			el, _ := e.(map[string]any)
+			if el == nil {
+				el, _ = e.(sim.Block)
+			}
+			if s, _ := el["action_id"].(string); strings.HasSuffix(s, ending) {
+				id = s
+			}
+		}
+	}
+	if err := a.slack.Click(a.t.Context(), sim.Click{User: user, Channel: ops, TS: m.TS, ActionID: id, Value: value}); err != nil {
+		a.t.Fatalf("%s presses %q: %v", user, id, err)
+	}
+}
+
+// delete removes a message of the bot, as its administrators may.
+func (a *askRig) delete(m sim.Message) {
+	a.t.Helper()
+	form := url.Values{"channel": {ops}, "ts": {m.TS}, "token": {sim.DevBotToken}}
+	resp, err := http.PostForm(a.slack.APIURL()+"chat.delete", form)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, _ := io.ReadAll(resp.Body); !strings.Contains(string(b), `"ok":true`) {
+		a.t.Fatalf("delete the question: %s", b)
+	}
+}
+
+// modal is the view that is open for somebody.
+func (a *askRig) modal(user string) (v *sim.View) {
+	a.t.Helper()
+	a.until("a form opens for "+user, func() bool {
+		if stack := a.slack.Snapshot().Modals[user]; len(stack) > 0 {
+			v = stack[len(stack)-1]
+		}
+		return v != nil
+	})
+	return v
+}
+
+// told is what the nth report of the script says.
+func (a *askRig) told(n int) string {
+	a.t.Helper()
+	got := a.rig.wait(n)[n-1]
+	return got.Text("is")
+}
+
+// inBoth plays the same with a script in each language.
+func inBoth(t *testing.T, star, lua string, play func(a *askRig)) {
+	t.Helper()
+	for name, script := range map[string]string{"ask.star": star, "ask.lua": lua} {
+		t.Run(strings.TrimPrefix(name, "ask."), func(t *testing.T) {
+			t.Parallel()
+			play(newAskRig(t, map[string]string{name: script}))
+		})
+	}
+}
+
+func TestOfTwoPeopleTheOneWhoMayAnswers(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def deploy(e):
+    a = ask("Deploy *api*?", ["Yes", {"text": "No", "value": 0, "style": "danger"}], who = ["@oncall", "ada@example.com"])
+    probe.see(**{"is": "%s %s %s %s" % (a.choice, a.text, a.user, a.at > 0)})
+on.message("^deploy", deploy)
+`, `
+on.message("^deploy", function(e)
+  local a = ask("Deploy *api*?", {"Yes", {text = "No", value = 0, style = "danger"}}, {who = {"@oncall", "ada@example.com"}})
+  probe.see({is = a.choice .. " " .. a.text .. " " .. a.user .. " " .. (a.at > 0 and "True" or "False")})
+end)
+`, func(a *askRig) {
+		a.say(ada, "deploy", "")
+		m := a.see("", "Deploy *api*?", "/0")
+		a.press(linus, m, "/0", nil)
+		a.see(linus, "This question is for", "<@U0ADA>", "<!subteam^S0ONCALL>")
+		a.press(grace, m, "/1", nil)
+		if got := a.told(1); got != "0 No U0GRACE True" {
+			a.t.Errorf("the script is told %q", got)
+		}
+		closed := a.see("", "*No* by <@U0GRACE>")
+		if b := asText(closed.Blocks); strings.Contains(b, "actions") {
+			a.t.Errorf("the buttons are still there: %s", b)
+		}
+	})
+}
+
+func TestAnAnswerThatComesTooLateIsToldWhoWasFirst(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def deploy(e):
+    a = ask("Deploy?", ["Yes", "No"])
+    probe.see(**{"is": a.user})
+    wait_reply()
+on.message("^deploy", deploy)
+`, `
+on.message("^deploy", function(e)
+  local a = ask("Deploy?", {"Yes", "No"})
+  probe.see({is = a.user})
+  wait_reply()
+end)
+`, func(a *askRig) {
+		a.say(ada, "deploy", "")
+		m := a.see("", "Deploy?", "/0")
+		a.press(grace, m, "/0", nil)
+		if got := a.told(1); got != grace {
+			a.t.Errorf("the script is told %q", got)
+		}
+		// What linus sees has its buttons still.
+		ev := actionOf(m, a.slack, linus)
+		if err := ev(a); err != nil {
+			a.t.Logf("the message has no buttons any more: %v", err)
+			return
+		}
+		a.see(linus, "<@U0GRACE> was first: *Yes*")
+	})
+}
+
+// actionOf presses the first button, even if it has been taken away meanwhile.
+func actionOf(m sim.Message, s *sim.Server, user string) func(a *askRig) error {
+	return func(a *askRig) error {
+		b, _ := m.Blocks[1]["block_id"].(string)
+		return s.Click(a.t.Context(), sim.Click{User: user, Channel: ops, TS: m.TS, ActionID: b + "/0"})
+	}
+}
+
+func TestASelectAQuorumAndAGroup(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def vote(e):
+    votes = ask("When?", ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat"], quorum = 2)
+    probe.see(**{"is": ", ".join([v.user + " " + v.choice for v in votes])})
+on.message("^vote", vote)
+`, `
+on.message("^vote", function(e)
+  local votes = ask("When?", {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}, {quorum = 2})
+  local said = {}
+  for i, v in ipairs(votes) do said[i] = v.user .. " " .. v.choice end
+  probe.see({is = table.concat(said, ", ")})
+end)
+`, func(a *askRig) {
+		a.say(ada, "vote", "")
+		m := a.see("", "When?", "static_select")
+		a.press(ada, m, "/select", "1")
+		a.see(ada, "Your answer counts: 1 of 2.")
+		a.press(ada, a.see("", "1 of 2: *Tue* by <@U0ADA>"), "/select", "2")
+		a.see(ada, "Your answer is changed.")
+		a.press(linus, m, "/select", "4")
+		if got := a.told(1); got != "U0ADA Wed, U0LINUS Fri" {
+			a.t.Errorf("the script is told %q", got)
+		}
+		a.see("", "*Wed* by <@U0ADA>, *Fri* by <@U0LINUS>")
+	})
+}
+
+func TestNobodyAnswersInTime(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def deploy(e):
+    a = ask("Deploy?", ["Yes", "No"], timeout = "1s")
+    probe.see(**{"is": "nobody" if a == None else a.user})
+on.message("^deploy", deploy)
+`, `
+on.message("^deploy", function(e)
+  local a = ask("Deploy?", {"Yes", "No"}, {timeout = "1s"})
+  probe.see({is = a == nil and "nobody" or a.user})
+end)
+`, func(a *askRig) {
+		a.say(ada, "deploy", "")
+		a.see("", "Deploy?", "/0")
+		if got := a.told(1); got != "nobody" {
+			a.t.Errorf("the script is told %q", got)
+		}
+		a.see("", "No answer in time.")
+	})
+}
+
+func TestADeletedQuestionStillTimesOut(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def deploy(e):
+    a = ask("Deploy?", ["Yes", "No"], timeout = "2s")
+    probe.see(**{"is": "nobody" if not a else a.user})
+on.message("^deploy", deploy)
+`, `
+on.message("^deploy", function(e)
+  local a = ask("Deploy?", {"Yes", "No"}, {timeout = "2s"})
+  probe.see({is = not a and "nobody" or a.user})
+end)
+`, func(a *askRig) {
+		a.say(ada, "deploy", "")
+		m := a.see("", "Deploy?", "/0")
+		a.delete(m)
+		if got := a.told(1); got != "nobody" {
+			a.t.Errorf("the script is told %q", got)
+		}
+	})
+}
+
+const formStar = `ui.modal("Incident", [ui.input("What?", ui.text_input("what"), block_id = "b")])`
+
+func TestAFormIsFilledIn(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def report(e):
+    a = ask_form(`+formStar+`, "Please report.", who = grace_id)
+    probe.see(**{"is": a.values["what"] + " " + a.user})
+grace_id = "U0GRACE"
+on.message("^report", report)
+`, `
+on.message("^report", function(e)
+  local a = ask_form(ui.modal("Incident", {ui.input("What?", ui.text_input("what"), {block_id = "b"})}), "Please report.", {who = "U0GRACE"})
+  probe.see({is = a.values.what .. " " .. a.user})
+end)
+`, func(a *askRig) {
+		a.say(ada, "report", "")
+		m := a.see("", "Please report.", "/open")
+		a.press(linus, m, "/open", nil)
+		a.see(linus, "This question is for <@U0GRACE>")
+		a.press(grace, m, "/open", nil)
+		v := a.modal(grace)
+		if bad, err := a.slack.Submit(a.t.Context(), sim.Submission{User: grace, View: v.ID, Values: sim.Block{"what": ""}}); err != nil || len(bad) == 0 {
+			a.t.Errorf("an empty input is taken: %v %v", bad, err)
+		}
+		if bad, err := a.slack.Submit(a.t.Context(), sim.Submission{User: grace, View: v.ID, Values: sim.Block{"what": "the lift"}}); err != nil || len(bad) > 0 {
+			a.t.Errorf("submit: %v %v", bad, err)
+		}
+		if got := a.told(1); got != "the lift U0GRACE" {
+			a.t.Errorf("the script is told %q", got)
+		}
+		a.see("", "Submitted by <@U0GRACE>")
+	})
+}
+
+func TestAModalAfterAQuestionTakesTheAnswersTrigger(t *testing.T) {
+	t.Parallel()
+	star := `
+def start(e):
+    a = ask("Go on?", ["Yes"])
+    probe.see(**{"is": "answered"})
+    if "slowly" in e.text:
+        sleep("1s")
+        wait_reaction(emoji = "eyes")
+    probe.see(**{"is": str(open_modal(` + formStar + `).ok)})
+on.message("^start", start)
+`
+	lua := `
+on.message("^start", function(e)
+  local a = ask("Go on?", {"Yes"})
+  probe.see({is = "answered"})
+  if string.find(e.text, "slowly") then
+    sleep("1s")
+    wait_reaction({emoji = "eyes"})
+  end
+  local ok = open_modal(ui.modal("Incident", {ui.input("What?", ui.text_input("what"), {block_id = "b"})})).ok
+  probe.see({is = ok and "True" or "False"})
+end)
+`
+	t.Run("fresh", func(t *testing.T) {
+		t.Parallel()
+		inBoth(t, star, lua, func(a *askRig) {
+			a.say(ada, "start", "")
+			a.press(grace, a.see("", "Go on?", "/0"), "/0", nil)
+			if got := a.told(2); got != "True" {
+				a.t.Errorf("the script is told %q", got)
+			}
+			a.modal(grace)
+		})
+	})
+	t.Run("stale", func(t *testing.T) {
+		t.Parallel()
+		inBoth(t, star, lua, func(a *askRig) {
+			m := a.say(ada, "start slowly", "")
+			a.press(grace, a.see("", "Go on?", "/0"), "/0", nil)
+			a.told(1)
+			a.ahead.Add(int64(4 * time.Second)) // Slack takes a trigger_id for three
+			a.until("the reaction is waited for", func() bool {
+				_ = a.slack.React(sim.Target{User: ada, Channel: ops, TS: m.TS}, "eyes", true)
+				_ = a.slack.React(sim.Target{User: ada, Channel: ops, TS: m.TS}, "eyes", false)
+				time.Sleep(50 * time.Millisecond)
+				_, ok := a.shown(grace, "/continue")
+				return ok
+			})
+			a.press(grace, a.see(grace, "Press the button to go on: Incident"), "/continue", nil)
+			a.modal(grace)
+			if got := a.told(2); got != "True" {
+				a.t.Errorf("the script is told %q", got)
+			}
+		})
+	})
+}
+
+func TestRepliesReactionsAndEventsAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def go(e):
+    p = reply("Tell me here.")
+    r = wait_reply(p, who = "@grace")
+    probe.see(**{"is": r.user + " " + r.text})
+    r = wait_reaction(p, emoji = ["+1"])
+    probe.see(**{"is": r.user + " " + r.reaction})
+    r = wait_event("message", {"channel": "#ops", "user": "@linus", "text": re.compile("^done")})
+    probe.see(**{"is": r.user + " " + r.text})
+    r = wait_event("message", {"channel": "#ops"}, timeout = "1s")
+    probe.see(**{"is": "nothing" if r == None else "something"})
+on.message("^go", go)
+`, `
+on.message("^go", function(e)
+  local p = reply("Tell me here.")
+  local r = wait_reply(p, {who = "@grace"})
+  probe.see({is = r.user .. " " .. r.text})
+  r = wait_reaction(p, {emoji = {"+1"}})
+  probe.see({is = r.user .. " " .. r.reaction})
+  r = wait_event("message", {channel = "#ops", user = "@linus", text = re.compile("^done")})
+  probe.see({is = r.user .. " " .. r.text})
+  r = wait_event("message", {channel = "#ops"}, {timeout = "1s"})
+  probe.see({is = r == nil and "nothing" or "something"})
+end)
+`, func(a *askRig) {
+		m := a.say(ada, "go", "")
+		p := a.see("", "Tell me here.")
+		n := 0
+		// What happens before the run waits does not count, so it is tried until it does.
+		again := func(want string, act func()) {
+			a.t.Helper()
+			n++
+			a.until(want, func() bool {
+				act()
+				for range 40 {
+					if len(a.all()) >= n {
+						return true
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+				return false
+			})
+			if got := a.told(n); got != want {
+				a.t.Errorf("report %d is %q, want %q", n, got, want)
+			}
+		}
+		again("U0GRACE here it is", func() {
+			a.say(linus, "not me", m.TS)
+			a.say(grace, "here it is", m.TS)
+		})
+		again("U0ADA +1", func() {
+			t := sim.Target{User: ada, Channel: ops, TS: p.TS}
+			_ = a.slack.React(t, "eyes", false)
+			_ = a.slack.React(t, "+1", true)
+			_ = a.slack.React(t, "+1", false)
+		})
+		again("U0LINUS done it", func() {
+			a.say(grace, "done too", "")
+			a.say(linus, "not done", "")
+			a.say(linus, "done it", "")
+		})
+		if got := a.told(4); got != "nothing" {
+			a.t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestLaterAndCancelled(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def remind(e, what):
+    probe.see(**{"is": e.text + ": " + what["of"]})
+def alone(what):
+    probe.see(**{"is": str(what)})
+def go(e):
+    after("100ms", remind, {"of": "the event"})
+    id = after("1h", alone, "never")
+    probe.see(**{"is": "%s %s" % (cancel(id), cancel("0000"))})
+    after(0.5, alone, 7)
+on.message("^go", go)
+`, `
+local function remind(e, what)
+  probe.see({is = e.text .. ": " .. what.of})
+end
+local function alone(what)
+  probe.see({is = tostring(what)})
+end
+on.message("^go", function(e)
+  after("100ms", remind, {of = "the event"})
+  local id = after("1h", alone, "never")
+  local function word(b) return b and "True" or "False" end
+  probe.see({is = word(cancel(id)) .. " " .. word(cancel("0000"))})
+  after(0.5, alone, 7)
+end)
+`, func(a *askRig) {
+		a.say(ada, "go", "")
+		got := map[string]bool{}
+		for _, d := range a.rig.wait(3) {
+			got[d.Text("is")] = true
+		}
+		for _, want := range []string{"go: the event", "True False", "7"} {
+			if !got[want] {
+				a.t.Errorf("nothing says %q: %v", want, got)
+			}
+		}
+	})
+}
