@@ -35,6 +35,7 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
 <title>{{.Title}}</title>
 <style>` + pageStyle + `</style>
 </head>
@@ -67,7 +68,7 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 // pagePolicy allows nothing but the style above, by its hash.
 var pagePolicy = func() string {
 	sum := sha256.Sum256([]byte(pageStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }()
 
 // page draws a page. Nothing keeps it, frames it, or is told where it was: its
