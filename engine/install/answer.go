@@ -91,7 +91,7 @@ func FromAnswer(body []byte, at time.Time) (*Installation, error) {
 // Installation makes an installation of an answer that came at that time.
 func (a *Answer) Installation(at time.Time) (*Installation, error) {
 	if !a.OK {
-		return nil, fmt.Errorf("Slack has not granted the installation: %.80q", a.Error)
+		return nil, fmt.Errorf("read answer of oauth.v2.access: Slack has not granted the installation: %.80q", a.Error)
 	}
 	at = at.UTC()
 	in := &Installation{App: a.AppID, OrgWide: a.OrgWide, BotUser: a.BotUserID, BotID: a.BotID, Installer: a.AuthedUser.ID, Installed: at}

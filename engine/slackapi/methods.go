@@ -192,7 +192,7 @@ files.revokePublicURL                 3 w json
 files.sharedPublicURL                 3 w json
 functions.completeError               3 w json
 functions.completeSuccess             3 w json
-migration.exchange                    2 r
+migration.exchange                    2 r team
 oauth.v2.access                       4 w
 oauth.v2.exchange                     4 w
 openid.connect.token                  4 w
@@ -205,10 +205,10 @@ reactions.get                         3 r channel timestamp
 reactions.list                        2 r team
 reactions.remove                      2 x json channel timestamp
 reminders.add                         2 w json team
-reminders.complete                    2 w json
-reminders.delete                      2 w json
-reminders.info                        2 r
-reminders.list                        2 r
+reminders.complete                    2 w json team
+reminders.delete                      2 w json team
+reminders.info                        2 r team
+reminders.list                        2 r team
 search.all                            2 r team
 search.files                          2 r team
 search.messages                       2 r team
@@ -229,12 +229,12 @@ team.preferences.list                 2 r
 team.profile.get                      3 r
 tooling.tokens.rotate                 1 w
 usergroups.create                     2 w json team
-usergroups.disable                    2 w json
-usergroups.enable                     2 w json
+usergroups.disable                    2 w json team
+usergroups.enable                     2 w json team
 usergroups.list                       2 r team
-usergroups.update                     2 w json
+usergroups.update                     2 w json team
 usergroups.users.list                 2 r team
-usergroups.users.update               2 w json
+usergroups.users.update               2 w json team
 users.conversations                   3 r team
 users.deletePhoto                     2 w
 users.discoverableContacts.lookup     2 r
