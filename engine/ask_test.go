@@ -359,6 +359,49 @@ end)
 	})
 }
 
+func TestAFormWithErrorsIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	inBoth(t, `
+def long(values):
+    return {"what": "Say more."} if len(values["what"]) < 5 else None
+def report(e):
+    a = ask_form(`+formStar+`, "Please report.", check = long)
+    probe.see(**{"is": a.values["what"] + " " + a.user})
+on.message("^report", report)
+`, `
+on.message("^report", function(e)
+  local a = ask_form(ui.modal("Incident", {ui.input("What?", ui.text_input("what"), {block_id = "b"})}), "Please report.", {check = function(v)
+    if #v.what < 5 then return {what = "Say more."} end
+  end})
+  probe.see({is = a.values.what .. " " .. a.user})
+end)
+`, func(a *askRig) {
+		a.say(ada, "report", "")
+		a.press(grace, a.see("", "Please report.", "/open"), "/open", nil)
+		first := a.modal(grace)
+		submit := func(v *sim.View, what string) {
+			if bad, err := a.slack.Submit(a.t.Context(), sim.Submission{User: grace, View: v.ID, Values: sim.Block{"what": what}}); err != nil || len(bad) > 0 {
+				a.t.Errorf("submit: %v %v", bad, err)
+			}
+		}
+		submit(first, "no")
+		var second *sim.View
+		a.until("the form is opened again", func() bool {
+			second = a.modal(grace)
+			return second.ID != first.ID
+		})
+		if b := asText(second.Blocks); !strings.Contains(b, "Say more.") || !strings.Contains(b, `"initial_value":"no"`) {
+			a.t.Errorf("the form is %s", b)
+		}
+		a.see("", "Sent back to <@U0GRACE>")
+		submit(second, "the lift")
+		if got := a.told(1); got != "the lift U0GRACE" {
+			a.t.Errorf("the script is told %q", got)
+		}
+		a.see("", "Submitted by <@U0GRACE>")
+	})
+}
+
 func TestAModalAfterAQuestionTakesTheAnswersTrigger(t *testing.T) {
 	t.Parallel()
 	star := `

@@ -434,3 +434,51 @@ func TestAFormThatCannotBeOpenedSaysSo(t *testing.T) {
 		}
 	}
 }
+
+func TestAFormWithErrorsIsSentBackAsItWas(t *testing.T) {
+	t.Parallel()
+	input := func(block, typ, action string, more ...any) *runtime.Dict {
+		el := runtime.NewDict(append([]any{"type", typ, "action_id", action}, more...)...)
+		return runtime.NewDict("type", "input", "block_id", block, "element", el)
+	}
+	option := func(v string) *runtime.Dict { return runtime.NewDict("text", plain(v), "value", v) }
+	view := form()
+	view.Set("blocks", runtime.List{
+		input("b1", "plain_text_input", "why", "initial_value", "old"), input("b2", "static_select", "where", "options", runtime.List{option("oslo"), option("paris")}),
+		input("b3", "checkboxes", "how", "options", runtime.List{option("x"), option("y")}), input("b4", "number_input", "n"), runtime.NewDict("type", "divider"),
+	})
+	again := runtime.NewDict("channel", "C1", "ts", "9.9", "user", "U2", "until", 1700000060.5,
+		"errors", runtime.NewDict("why", "Say more.", "b2", "Not <there>.", "else", "All of it."),
+		"values", runtime.NewDict("why", "no", "where", "paris", "how", runtime.List{"y"}, "n", int64(7)))
+	r := run(message)
+	at := base
+	r.Trigger = func() door.Trigger { return door.Trigger{ID: "tr9", User: "U2", At: at} }
+	args := []any{"view", view, "text", "Report", "check", true, "again", again}
+	w := newWorkspace(t)
+	p := w.park(t, r, "ask_form", args...)
+	has(t, strings.Join(w.calls, "\n"), `views.open {"trigger_id":"tr9"`, `"callback_id":"starling.ask:r1.2/mine"`, `:warning: All of it.`,
+		`"initial_value":"no"`, ":warning: Say more.", `"initial_option":{"text":{"type":"plain_text","text":"paris"}`, ":warning: Not &lt;there&gt;.",
+		`"initial_options":[{"text":{"type":"plain_text","text":"y"}`, `"initial_value":"7"`, `{"type":"divider"}`,
+		`chat.update {"channel":"C1","ts":"9.9"`, `"action_id":"starling.ask:r1.2/open"`, "Sent back to <@U2>.")
+	if strings.Contains(strings.Join(w.calls, "\n"), "postMessage") || !p.wait.Until.Equal(time.UnixMicro(1700000060500000)) {
+		t.Errorf("%v until %s", w.calls, p.wait.Until)
+	}
+	if w.live["ask_form"].Repeat(p.e) != door.Again {
+		t.Error("after a crash it is not sent back")
+	}
+	// Whoever closed it finds it as it was behind the button; others, empty.
+	for user, want := range map[string]bool{"U2": true, "U3": false} {
+		w.calls = nil
+		p.hear(p.click(user, "open", "")).Then(t.Context())
+		if got := strings.Contains(w.calls[0], "Say more."); got != want {
+			t.Errorf("%s sees %s", user, w.calls[0])
+		}
+	}
+	// Too late for Slack to open it.
+	at = base.Add(-time.Minute)
+	w = newWorkspace(t)
+	w.park(t, r, "ask_form", args...)
+	has(t, strings.Join(w.calls, "\n"), "chat.update", `chat.postEphemeral {"channel":"C1","user":"U2","text":"The form needs another look.`, "• Say more.")
+}
+
+func plain(s string) *runtime.Dict { return runtime.NewDict("type", "plain_text", "text", s) }
