@@ -39,6 +39,11 @@ func (a *answers) begin(id string, now time.Time) (_ *given, first bool) {
 	if a.byID == nil {
 		a.byID = map[string]*given{}
 	}
+	return a.add(id, now), true
+}
+
+// add makes room for an answer; mu is held.
+func (a *answers) add(id string, now time.Time) *given {
 	for id, g := range a.byID { // of any order: what is lost here is a courtesy
 		if now.Sub(g.since) > answersKeep || len(a.byID) >= maxAnswers {
 			delete(a.byID, id)
@@ -46,7 +51,14 @@ func (a *answers) begin(id string, now time.Time) (_ *given, first bool) {
 	}
 	g := &given{since: now, known: make(chan struct{})}
 	a.byID[id] = g
-	return g, true
+	return g
+}
+
+// keep takes down an answer in place of what there may be.
+func (a *answers) keep(id string, payload json.RawMessage, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.add(id, now).settle(payload)
 }
 
 func (a *answers) forget(id string) {

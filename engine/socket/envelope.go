@@ -88,13 +88,17 @@ func (l *link) answered(req *socketmode.Request, e *event.Event) {
 	given, first := c.said.begin(e.ID, c.o.Now())
 	answer, err := c.o.Sink.AcceptAnswered(ctx, e)
 	payload := l.payload(e, answer)
+	again := errors.Is(err, queue.ErrDuplicate)
 	switch {
 	case first:
-		if given.settle(payload); err != nil && !errors.Is(err, queue.ErrDuplicate) {
+		if err != nil && !again {
 			c.said.forget(e.ID) // the next copy is the first
 		}
-	case errors.Is(err, queue.ErrDuplicate):
+		given.settle(payload)
+	case again:
 		payload = given.wait(ctx)
+	case err == nil: // the first was not stored, this one is
+		c.said.keep(e.ID, payload, c.o.Now())
 	}
 	if !l.accepted(e, err) {
 		return
