@@ -41,11 +41,8 @@ type Operator struct {
 	// Secrets are values that must not be shown, beside what looks like one; may
 	// be nil.
 	Secrets func() []string
-	// Waiting are the runs that wait; nil reads those of Store. Retention and
-	// RetentionBytes are of the configuration.
-	Waiting        *wait.Registry
-	Retention      time.Duration
-	RetentionBytes int64
+	// Waiting are the runs that wait; nil reads those of Store.
+	Waiting *wait.Registry
 	// Restart makes the row of a run that begins again on the version in force;
 	// nil if there is no server.
 	Restart func(ctx context.Context, past *dispatch.Past, who string, now time.Time) (*wait.Row, error)

@@ -11,6 +11,7 @@ import (
 	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/ingress"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/timeline"
 )
 
 // RunRequest is the body of what is asked to be done to a run; all of it may be
@@ -24,6 +25,7 @@ type RunRequest struct {
 
 // mountRuns adds the endpoints about runs.
 func (e *Engine) mountRuns(op *Operator) {
+	e.mountPage()
 	e.admin.Handle(http.MethodGet, "/runs", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		switch state := r.Query["state"]; state {
 		case "":
@@ -45,6 +47,29 @@ func (e *Engine) mountRuns(op *Operator) {
 	for verb, act := range op.acts() {
 		e.admin.Handle(http.MethodPost, "/runs/{id}/"+verb, func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 			return e.actOnRun(ctx, r, verb, act)
+		})
+	}
+}
+
+// pageFiles are the files of the page for operators, which asks the endpoints
+// above as the command line does.
+var pageFiles = map[string]struct{ path, contentType string }{
+	"index.html":   {"/", "text/html; charset=utf-8"},
+	"runs.js":      {"/page/runs.js", "text/javascript; charset=utf-8"},
+	"runs.css":     {"/page/runs.css", "text/css; charset=utf-8"},
+	"timeline.js":  {"/page/timeline.js", "text/javascript; charset=utf-8"},
+	"timeline.css": {"/page/timeline.css", "text/css; charset=utf-8"},
+}
+
+// mountPage adds the page.
+func (e *Engine) mountPage() {
+	for name, f := range pageFiles {
+		text, err := timeline.Page.ReadFile("page/" + name)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		e.admin.Handle(http.MethodGet, f.path, func(context.Context, *ingress.AdminRequest) ingress.AdminResponse {
+			return ingress.AdminResponse{ContentType: f.contentType, Body: text}
 		})
 	}
 }

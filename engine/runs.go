@@ -212,7 +212,7 @@ func (o *Operator) registry() *wait.Registry {
 		return o.Waiting
 	}
 	return wait.NewRegistry(wait.Options{
-		Store: o.Store, Now: o.Now, Retention: o.Retention, RetentionBytes: o.RetentionBytes,
+		Store: o.Store, Now: o.Now,
 		Continue: func(ctx context.Context, row *wait.Row) error { return dispatch.PutContinuation(ctx, o.Store, row) },
 	})
 }

@@ -137,6 +137,7 @@ func (a *Admin) Handle(method, path string, h AdminHandler) {
 		}
 		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
 		ctx.Response.Header.Set("Cache-Control", "no-store")
+		ctx.Response.Header.Set("X-Frame-Options", "DENY") // another site's page could have an operator click through it
 		if r.Stream != nil {
 			ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
 				if err := r.Stream(w); err != nil {

@@ -36,7 +36,7 @@ func (c *command) runsCommand() *cobra.Command {
 			"--waiting lists the runs that wait, the longest first; --old counts those that wait\n" +
 			"on versions of scripts which are not in force any more. Runs stay on the version\n" +
 			"they began with; starling runs restart --old has them begin again on the new one.\n" +
-			"starling docs operating-waits tells more.",
+			"starling docs runs tells more.",
 		Example: "  starling runs                          # newest first\n" +
 			"  starling runs 3f1c09b2a4d8e671         # one run: its time line\n" +
 			"  starling runs --waiting --rule deploy  # who waits for whom, and since when\n" +
