@@ -305,8 +305,10 @@ func (rec *record) apply(en queue.Entry) error {
 	case entryWait:
 		rec.step(d, run).readWait(d)
 	case entryBase:
-		if n := d.Count(); d.Err() == nil {
-			rec.pad(run, n)
+		if n := d.Uvarint(); n > runtime.MaxParts {
+			d.Fail("%d steps before the journal begins", n)
+		} else {
+			rec.pad(run, int(n))
 		}
 	case entryNotes:
 		rec.Notes[run] = decodeNotes(d)
