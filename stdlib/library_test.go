@@ -84,6 +84,7 @@ func TestEverySpecifiedNameIsThere(t *testing.T) {
 	const names = `on.message on.mention on.command on.action on.view on.view_closed on.shortcut on.options on.reaction
 		on.home on.event on.webhook on.schedule on.error on.guard on.outgoing respond reply post dm ephemeral update delete react unreact
 		open_modal publish_home slack_action slack_pages http_post http_get http_put http_patch http_delete http_request
+		ask ask_form wait_event wait_reply wait_reaction sleep after cancel
 		kv.get kv.set kv.delete kv.incr kv.cas kv.list kv.shared.get kv.shared.set once user channel config secret
 		ui.errors ui.replace ui.push ui.clear ui.option http_reply abort json.encode json.decode time.now now math.round
 		re.search hash.hmac base64.encode text.template text.split_args random.int log.info struct catch fail print type`

@@ -23,7 +23,7 @@ type Message struct {
 // methods are Slack's by the built-in that stands for one.
 var methods = map[string]string{
 	"respond": "", "reply": "chat.postMessage", "post": "chat.postMessage", "dm": "chat.postMessage",
-	"ephemeral": "chat.postEphemeral", "update": "chat.update", "ask": "chat.postMessage", "upload": "files.completeUploadExternal",
+	"ephemeral": "chat.postEphemeral", "update": "chat.update", "ask": "chat.postMessage", "ask_form": "chat.postMessage", "upload": "files.completeUploadExternal",
 }
 
 // silent are the methods of chat that say nothing.

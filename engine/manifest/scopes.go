@@ -27,12 +27,12 @@ var botScopes = map[string][]string{
 	"upload":  {"files:write"},
 	"user":    {"users:read", "users:read.email"},
 	"channel": each("read", "channels", "groups"), "usergroup": {"usergroups:read"}, "emoji": {"emoji:read"},
-	"ask": {"chat:write"},
+	"ask": {"chat:write", "im:write"}, "ask_form": {"chat:write", "im:write"}, "wait_event": {}, "wait_reply": {}, "wait_reaction": {},
 }
 
 // posts are the built-ins whose messages are looked up in the conversation
 // when a crash has hidden whether they were sent.
-var posts = []string{"reply", "post", "dm", "ask", "slack_action"}
+var posts = []string{"reply", "post", "dm", "ask", "ask_form", "slack_action"}
 
 // lookupScopes permit that; without them such a message is not sent again.
 var lookupScopes = append(each("history", all...), "metadata.message:read")

@@ -15,6 +15,8 @@ type Use struct {
 	// AsUser tells that the user token is used; Maybe that only running could tell.
 	AsUser, Maybe bool
 	Pos           runtime.Position
+	// Wait is what a call that waits is for; nil for others.
+	Wait *Wait
 	// Parse are the kinds of names in texts that are looked up: users, channels.
 	Parse []string
 }
@@ -23,7 +25,7 @@ type Use struct {
 func Uses(a *runtime.Analysis) []Use {
 	var out []Use
 	for _, c := range a.Calls {
-		u := Use{Name: c.Name, Pos: c.Pos}
+		u := Use{Name: c.Name, Pos: c.Pos, Wait: waitOf(c)}
 		if _, plain := botScopes[c.Name]; !plain && c.Name != "slack_action" && c.Name != "slack_pages" {
 			continue
 		}
@@ -92,6 +94,9 @@ func (b *builder) use(u Use) {
 		b.scope("bot", why, scopes...)
 	} else {
 		b.method(u, why)
+	}
+	if u.Wait != nil {
+		b.wait(u, why)
 	}
 	if slices.Contains(posts, u.Name) && (u.Name != "slack_action" || u.Method == "chat.postMessage") {
 		b.scope("bot_optional", why, lookupScopes...)
