@@ -89,7 +89,10 @@ func needRestart(old, now *config.Config) []string {
 		return out
 	}
 	before, after := values(old), values(now)
-	changed := map[string]bool{"slack.app_token": old.Slack.AppToken != now.Slack.AppToken}
+	changed := map[string]bool{
+		"slack.app_token": old.Slack.AppToken != now.Slack.AppToken,
+		"installs.keys":   !slices.Equal(old.Installs.Keys, now.Installs.Keys),
+	}
 	for k := range before {
 		changed[k] = changed[k] || before[k] != after[k]
 	}
