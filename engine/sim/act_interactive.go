@@ -64,8 +64,16 @@ func (s *Server) Click(ctx context.Context, in Click) error {
 	if err != nil {
 		return err
 	}
-	if a := s.send(ctx, e, 0, ""); a.reason != "" {
-		s.notice(in.User, "The app did not acknowledge the action ("+a.reason+").")
+	a := s.send(ctx, e, 0, "")
+	wrong := ""
+	switch {
+	case e.typ == "interactive_message":
+		wrong = s.legacyAnswer(in, a)
+	case a.reason != "":
+		wrong = "The app did not acknowledge the action (" + a.reason + ")."
+	}
+	if wrong != "" {
+		s.notice(in.User, wrong)
 	}
 	return nil
 }
@@ -78,6 +86,11 @@ func (s *Server) clickEnvelope(in Click) (*envelope, error) {
 		return nil, Code("no_app")
 	}
 	sc, err := w.scene(in)
+	if err == Code("action_not_found") && in.View == "" {
+		if e := s.legacyEnvelope(in); e != nil {
+			return e, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,11 @@ func (s *Server) respond(id string, a args) error {
 	if err != nil {
 		return err
 	}
+	return w.respond(h, a)
+}
+
+// respond shows a message where h leads.
+func (w *World) respond(h *hook, a args) error {
 	c := w.channel(h.channel)
 	if c == nil {
 		return Code("channel_not_found")

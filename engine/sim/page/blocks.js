@@ -3,6 +3,7 @@
 import { h, link } from "./dom.js";
 import { element } from "./elements.js";
 import { mrkdwn, plain, richText, textObject } from "./mrkdwn.js";
+import { act } from "./store.js";
 
 // blocks renders a list; ctx is that of element() in elements.js, with errors
 // by block_id for modals.
@@ -64,8 +65,20 @@ export function attachment(a, ctx) {
     a.text ? h("div", null, mrkdwn(a.text)) : !a.blocks && !a.title && a.fallback ? h("div", null, a.fallback) : "",
     a.fields ? h("div.fields", null, a.fields.map((f) => h("div", null, h("strong", null, f.title), h("div", null, mrkdwn(f.value))))) : "",
     a.image_url ? image({ image_url: a.image_url, alt_text: a.fallback }) : "",
+    a.actions ? h("div.switches", null, a.actions.map((x) => legacy(x, ctx))) : "",
     a.footer ? h("div.faint", null, a.footer) : "");
   const color = { good: "#2eb67d", warning: "#ecb22e", danger: "#e01e5a" }[a.color] || (/^#?[0-9a-fA-F]{6}$/.test(a.color || "") ? "#" + a.color.replace("#", "") : "");
   if (color) node.style.setProperty("border-left-color", color);
   return node;
+}
+
+// legacy is a button or menu of an attachment, from before Block Kit.
+function legacy(x, ctx) {
+  const use = (value) => act("click", { ...ctx.where, action_id: x.name, value });
+  if (x.type !== "select") {
+    return h("button" + ({ primary: ".primary", danger: ".danger" }[x.style] || ""), { type: "button", "data-testid": "action-" + x.name, onclick: () => use(x.value) }, x.text);
+  }
+  const options = x.options || (x.option_groups || []).flatMap((g) => g.options || []);
+  return h("select", { "aria-label": x.text || x.name, "data-testid": "action-" + x.name, onchange: (e) => e.target.value && use(e.target.value) },
+    h("option", { value: "" }, x.text || "Choose"), options.map((o) => h("option", { value: o.value }, o.text)));
 }
