@@ -141,6 +141,7 @@ func (a *oauthSide) show(w http.ResponseWriter, status int, page askPage, back s
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "+back)
+	h.Set("Referrer-Policy", "same-origin") // without a referrer browsers send no Origin along with the form
 	w.WriteHeader(status)
 	_ = askTemplate.Execute(w, page) // fails only if the browser is gone
 }
