@@ -473,3 +473,29 @@ func TestInstallationsOutliveTheServerEncrypted(t *testing.T) {
 		return nil
 	})
 }
+
+func TestStrangersAreAckedOverSocketModeToo(t *testing.T) {
+	t.Parallel()
+	s, api := newSocketSlack(t)
+	r, _ := newInstalledRig(t, map[string]string{"a.star": `
+on.message("hello", lambda e: probe.see(team = e.team))
+on.command("/hi", lambda e: "hi")
+`}, s.only(api), inTeam("T1"))
+	ws := s.greeted()
+	deliver(ws, "events_api", "env-1", delivery("1", spoken("1", "hello"), "team_id", "T404"))
+	if a := s.ack(); a.EnvelopeID != "env-1" {
+		t.Errorf("got %+v", a)
+	}
+	deliver(ws, "slash_commands", "env-2", []byte(`{"command":"/hi","team_id":"T404","api_app_id":"A1","user_id":"U1","channel_id":"C1","trigger_id":"t1"}`))
+	if a := s.ack(); a.EnvelopeID != "env-2" || !strings.Contains(string(a.Payload), "not installed in this workspace") {
+		t.Errorf("got %s %s", a.EnvelopeID, a.Payload)
+	}
+	deliver(ws, "events_api", "env-3", delivery("3", spoken("3", "hello"), "team_id", "T1"))
+	s.ack()
+	if seen := r.wait(1); len(seen) != 1 || seen[0].Text("team") != "T1" {
+		t.Errorf("rules saw %v", seen)
+	}
+	if got := r.metric(t, `starling_events_total{outcome="refused",transport="socket",type="message"}`); got != "1" {
+		t.Errorf("counted %s", got)
+	}
+}
