@@ -224,15 +224,15 @@ func advance(w *world, x *runtime.Context, a *runtime.Args) (runtime.Value, erro
 	return w.finish(r, fmt.Errorf("t.advance: more than %d schedules and waits fall due until then", maxFirings))
 }
 
-// step lets happen what falls due next, a wait before the schedules of the same
-// time, and reports whether anything did until target.
+// step lets happen what falls due next, the schedules of a time before its waits,
+// and reports whether anything did until target.
 func (w *world) step(r *run, target time.Time) (more bool, err error) {
 	due, at := w.due("")
 	t, waits, err := w.store.soonest(context.Background())
 	switch {
 	case err != nil:
 		return false, err
-	case waits && !t.At.After(target) && (len(due) == 0 || !t.At.After(at)):
+	case waits && !t.At.After(target) && (len(due) == 0 || t.At.Before(at)):
 		w.clock.set(t.At)
 		return true, w.settle() // which lets it ring
 	case len(due) > 0 && !at.After(target):

@@ -332,7 +332,7 @@ func (r *run) outcome() string {
 		case dispatch.Failed, dispatch.Dead:
 			out = "failed"
 		default:
-			if out == "ignored" {
+			if out == "ignored" || out == string(dispatch.Cancelled) {
 				out = string(t.Outcome)
 			}
 		}
