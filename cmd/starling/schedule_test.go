@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // tickRule posts each second once, whatever happens.
@@ -81,27 +79,14 @@ func TestSchedulesFireOnceThroughKillNine(t *testing.T) {
 
 func TestAProcessTakesTheSchedulesOfOneThatWasKilled(t *testing.T) {
 	slow(t)
-	nats, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 8 << 30, MaxPayload: 4 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	nats.Start()
-	t.Cleanup(func() {
-		nats.Shutdown()
-		nats.WaitForShutdown()
-	})
-	if !nats.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server does not start")
-	}
+	nats := natsServer(t)
 	rules := t.TempDir()
 	writeFile(t, filepath.Join(rules, "tick.star"), tickRule)
 	slack := newFakeSlack(t)
 	start := func() *child {
 		listen, admin := freeAddress(t), freeAddress(t)
 		c := run(t, []string{
-			"SLACK_SIGNING_SECRET=" + signingSecret, "SLACK_BOT_TOKEN=xoxb-test", "SLACK_API_URL=" + slack.URL + "/api/", "STARLING_NATS_URL=" + nats.ClientURL(),
+			"SLACK_SIGNING_SECRET=" + signingSecret, "SLACK_BOT_TOKEN=xoxb-test", "SLACK_API_URL=" + slack.URL + "/api/", "STARLING_NATS_URL=" + nats,
 		}, "serve", "--rules", rules, "--listen", listen, "--admin", admin)
 		c.listen, c.admin = listen, admin
 		return c.ready()

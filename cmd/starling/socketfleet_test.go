@@ -13,10 +13,9 @@ import (
 	"github.com/starling-rules/starling/engine/sim"
 )
 
-// Two servers share a store and the connections of an app. One is killed amid
-// the work, with its sockets and its runs: nothing is lost, nothing done twice.
-func TestAServerTakesTheSocketsAndRunsOfOneThatWasKilled(t *testing.T) {
-	slow(t)
+// natsServer is a store on loopback that several servers can share.
+func natsServer(t *testing.T) (url string) {
+	t.Helper()
 	nats, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 8 << 30, MaxPayload: 4 << 20,
 	})
@@ -31,12 +30,20 @@ func TestAServerTakesTheSocketsAndRunsOfOneThatWasKilled(t *testing.T) {
 	if !nats.ReadyForConnections(10 * time.Second) {
 		t.Fatal("server does not start")
 	}
+	return nats.ClientURL()
+}
+
+// Two servers share a store and the connections of an app. One is killed amid
+// the work, with its sockets and its runs: nothing is lost, nothing done twice.
+func TestAServerTakesTheSocketsAndRunsOfOneThatWasKilled(t *testing.T) {
+	slow(t)
+	nats := natsServer(t)
 	s, rules := socketSlack(t), t.TempDir()
 	writeFile(t, filepath.Join(rules, "job.star"), echoRule)
 	start := func() *child {
 		listen, admin := freeAddress(t), freeAddress(t)
 		c := run(t, []string{
-			"SLACK_APP_TOKEN=" + sim.DevAppToken, "SLACK_BOT_TOKEN=" + sim.DevBotToken, "SLACK_API_URL=" + s.APIURL(), "STARLING_NATS_URL=" + nats.ClientURL(),
+			"SLACK_APP_TOKEN=" + sim.DevAppToken, "SLACK_BOT_TOKEN=" + sim.DevBotToken, "SLACK_API_URL=" + s.APIURL(), "STARLING_NATS_URL=" + nats,
 		}, "serve", "--rules", rules, "--listen", listen, "--admin", admin)
 		c.listen, c.admin = listen, admin
 		return c.ready()

@@ -289,14 +289,3 @@ func (r *rig) life(t *testing.T, typ string) socket.Life {
 }
 
 var errFull = errors.New("the store is full")
-
-// textOf is the text of the message in an event's payload.
-func textOf(payload json.RawMessage) string {
-	var p struct {
-		Event struct {
-			Text string `json:"text"`
-		} `json:"event"`
-	}
-	_ = json.Unmarshal(payload, &p)
-	return p.Event.Text
-}
