@@ -263,6 +263,25 @@ func TestProcessesOfOneServerAreNoStrangers(t *testing.T) {
 	}
 }
 
+// Slack wants connections replaced some time after they were opened: not all at
+// the same time.
+func TestConnectionsAreOpenedOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	const stagger = 150 * time.Millisecond
+	r := connect(t, newFakeSlack(t), socket.Options{Connections: 3}, func(o *socket.Options) { o.Stagger = stagger })
+	var last time.Time
+	for n := 1; n <= 3; {
+		l := next(t, r.lives, "life")
+		switch {
+		case l.Type == "connecting" && l.Connection == n && n > 1 && l.At.Sub(last) < stagger:
+			t.Errorf("connection %d is opened %v after the one before", n, l.At.Sub(last))
+		case l.Type == "hello":
+			last = l.At
+			n++
+		}
+	}
+}
+
 // Dialer, TLS and HTTP client are the embedder's if wanted.
 func TestConnectionsAreDialedAsToldOverTLS(t *testing.T) {
 	t.Parallel()
