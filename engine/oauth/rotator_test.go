@@ -166,15 +166,16 @@ func TestTokenIsRenewedTwoHoursAheadOfItsEnd(t *testing.T) {
 			t.Fatalf("%+v", in.Bot)
 		}
 		time.Sleep(5 * 24 * time.Hour)
-		if in := b.now(); in.Broken != "" || b.slack.calls() != 1+12 {
-			t.Errorf("%d calls, %q after five days", b.slack.calls(), in.Broken)
+		n := b.slack.calls() // each process has minutes of its own
+		if in := b.now(); in.Broken != "" || n < 12 || n > 13 {
+			t.Errorf("%d calls, %q after five days", n, in.Broken)
 		}
 		for i, at := range b.slack.at {
 			if early := start.Add(time.Duration(i+1) * 10 * time.Hour); at.Before(early) || at.Sub(early) > time.Duration(i+1)*12*time.Minute {
 				t.Errorf("renewal %d after %s", i, at.Sub(start))
 			}
 		}
-		if b.learnt.Load() != 2*13 {
+		if b.learnt.Load() != int64(2*n) {
 			t.Errorf("%d secrets were told of", b.learnt.Load())
 		}
 	})
