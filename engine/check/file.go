@@ -37,6 +37,7 @@ func (c *Checker) read(path string, text []byte) *reading {
 	}
 	a := analyse(analyzer, path, text)
 	r.problems = append(r.problems, a.Problems...)
+	lines := strings.Split(string(text), "\n")
 	for i := range a.Calls {
 		site := &a.Calls[i]
 		decl := lib.Lookup(site.Name)
@@ -49,7 +50,7 @@ func (c *Checker) read(path string, text []byte) *reading {
 			r.problems = append(r.problems, errs...)
 		}
 		if !test { // a test may want to see it fail
-			if e := cmp.Or(call.try(), call.regex(lib)); e != nil {
+			if e := cmp.Or(call.try(), call.regex(lib), call.gone(lines)); e != nil {
 				r.problems = append(r.problems, e)
 				continue
 			}
