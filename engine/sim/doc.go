@@ -5,7 +5,10 @@
 //	World    the state: users, channels, messages, views, triggers
 //	Seed     what a new World holds
 //	acts     Say, Command, Click, Submit, React, …: what a person does
+//	Clock    the workspace's time, which can be moved ahead and run faster
 //	Faults   what goes wrong on purpose
+//	Subscription  events, and what switches them off
+//	Call, Delivery  the record of what the app asked and was told
 //	Inspector, EventTrace, RunTrace: what an engine tells the page
 //
 // A person acts (page or Go) and an app answers:
