@@ -115,7 +115,7 @@ func (s *server) resumeAsk(_ context.Context, r *door.Run, _ runtime.Effect, w *
 		v, _ := a.Value.Get("answer")
 		value = fmt.Sprint(v)
 	}
-	if a.By == wait.ByEvent && r.Trigger().User != a.Event.User {
+	if a.Event.TriggerID != "" && r.Trigger().User != a.Event.User {
 		value = "of another trigger"
 	}
 	return runtime.NewDict("by", a.By, "value", value, "user", a.Event.User), nil
@@ -278,7 +278,8 @@ func (s *server) click(id, user, value string, on wait.Summary) {
 // gated is a store whose writes of parked runs pass a gate first.
 type gated struct {
 	queue.Store
-	gate func(queue.Parked)
+	gate  func(queue.Parked)              // called before a write
+	after func(queue.Parked, error) error // and behind it
 }
 
 func (g *gated) over(o *dispatch.Options) {
@@ -294,8 +295,14 @@ type gatedWaits struct {
 }
 
 func (w *gatedWaits) Put(ctx context.Context, p queue.Parked, ttl time.Duration) (uint64, error) {
-	w.g.gate(p)
-	return w.Waits.Put(ctx, p, ttl)
+	if w.g.gate != nil {
+		w.g.gate(p)
+	}
+	rev, err := w.Waits.Put(ctx, p, ttl)
+	if w.g.after != nil {
+		err = w.g.after(p, err)
+	}
+	return rev, err
 }
 
 func dictOf(pairs ...any) *runtime.Dict { return runtime.NewDict(pairs...) }

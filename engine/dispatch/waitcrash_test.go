@@ -1,0 +1,318 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/starling-rules/starling/engine/dispatch"
+	"github.com/starling-rules/starling/engine/event"
+	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/wait"
+)
+
+const interrupted = `
+def later(e, data):
+    probe.ask(key = "ask later")
+    probe.find(key = "later " + data)
+def go(e):
+    probe.never(key = "one")
+    after("20ms", later, "x")
+    a = probe.ask(key = "ask one")
+    probe.find(key = "got " + a.value)
+    sleep("1ms")
+    b = probe.event(key = "ping")
+    probe.find(key = "pinged " + b.value)
+    fail("broken")
+def told(f):
+    c = probe.ask(key = "ask told")
+    probe.find(key = "told " + f.error.message)
+on.message("^go$", go)
+on.message("^go$", lambda e: probe.find(key = "second rule"))
+on.error(told)
+`
+
+// A server is killed at every point where it touches the store or the far side:
+// between the journal, the row, the timer, the claim, the continuation and the
+// end, of the event that parks, of the click, and of each continuation. Those
+// who click and write do so once. Every run ends once, and nothing is done twice.
+func TestACrashAtAnyPointOfAWaitRepeatsNothingAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	step := int64(1)
+	if testing.Short() {
+		step = 3
+	}
+	for n := int64(1); ; n += step {
+		survived := false
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			w := newWorld(t, map[string]string{"a.star": interrupted})
+			p := &people{w: w, sent: map[string]bool{}}
+			first := w.startKilledAt(n)
+			first.say("1", "go")
+			p.live(first)
+			survived = !first.dead.Load()
+			if !survived {
+				first.kill()
+			}
+			first.end()
+			second := w.start()
+			p.live(second)
+			w.settled()
+			second.end()
+			p.check()
+		})
+		if survived {
+			if n < 60 {
+				t.Errorf("the server was killed at %d points only", n-1)
+			}
+			return
+		}
+	}
+}
+
+// people answer what they are asked, each question once.
+type people struct {
+	w    *world
+	sent map[string]bool
+	// pinged is when a message was sent last.
+	pinged time.Time
+}
+
+// live answers whatever is asked until all is over, or the server is dead.
+func (p *people) live(s *server) {
+	p.w.t.Helper()
+	eventually(p.w.t, "all runs to end, or the server to die", func() bool {
+		for _, row := range p.w.rows(wait.Waiting) {
+			switch row.Kind {
+			case "probe.ask":
+				p.send(s, click("click "+row.Title, "U2", "yes", row.Run, row.Step))
+			case "probe.event":
+				if time.Since(p.pinged) > 5*time.Millisecond { // a ping counts from when the run waits
+					p.pinged = time.Now()
+					p.send(s, message(fmt.Sprint("ping ", len(p.sent)), "ping", func(e *event.Event) { e.User = "U3" }))
+				}
+			}
+		}
+		return s.dead.Load() || len(p.w.rows(wait.Ended)) == 3 && p.w.store.Stats().Pending == 0
+	})
+}
+
+func (p *people) send(s *server, e *event.Event) {
+	if p.sent[e.ID] || s.dead.Load() {
+		return
+	}
+	err := s.Accept(context.Background(), e)
+	if err != nil && !errors.Is(err, queue.ErrDuplicate) {
+		p.w.t.Fatal(err)
+	}
+	p.sent[e.ID] = true
+}
+
+func (p *people) check() {
+	t, f := p.w.t, p.w.far
+	t.Helper()
+	for _, key := range []string{"ask one", "got yes", "pinged U3", "ask told", "told broken", "ask later", "later x", "second rule"} {
+		if n := f.count(key); n != 1 {
+			t.Errorf("%s was done %d times, want once: %q", key, n, f.keys())
+		}
+	}
+	if n := f.count("one"); n > 1 {
+		t.Errorf("one was done %d times: %q", n, f.keys())
+	}
+	var outcomes []string
+	for _, r := range p.w.rows(wait.Ended) {
+		outcomes = append(outcomes, r.Outcome)
+	}
+	slices.Sort(outcomes)
+	same(t, "outcomes", outcomes, []string{"done", "done", "failed"})
+	if rows := append(p.w.rows(wait.Waiting), p.w.rows(wait.Answered)...); len(rows) > 0 {
+		t.Errorf("left behind: %+v", rows)
+	}
+}
+
+// race forces one of two orders: of two writes of an answer to a row, both made
+// by who has read the row before the other's write, the one with the number
+// first is stored first.
+func race(t *testing.T, first int64, one, two func(s *server, asked wait.Summary)) (w *world, row *wait.Row) {
+	t.Helper()
+	w = newWorld(t, map[string]string{"a.star": approval})
+	arrived, both, stored := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	var n atomic.Int64
+	answers := func(p queue.Parked) bool { return strings.Contains(p.Mark, `"s":"answered"`) }
+	g := &gated{
+		gate: func(p queue.Parked) {
+			if !answers(p) {
+				return
+			}
+			mine := n.Add(1)
+			if mine > 2 {
+				return
+			}
+			arrived <- struct{}{}
+			<-both
+			if mine != first {
+				<-stored
+			}
+		},
+		after: func(p queue.Parked, err error) error {
+			if answers(p) && err == nil {
+				close(stored) // a second success would panic
+			}
+			return err
+		},
+	}
+	s := w.start(g.over)
+	s.say("1", "go")
+	asked := w.waiting("probe.ask")
+	w.settled()
+	one(s, asked)
+	<-arrived
+	two(s, asked)
+	<-arrived
+	close(both)
+	row = w.ended(asked.Run)
+	w.settled()
+	return w, row
+}
+
+func TestOfTwoWhoAnswerAtOnceOneWins(t *testing.T) {
+	t.Parallel()
+	clicks := func(id, user string) func(*server, wait.Summary) {
+		return func(s *server, on wait.Summary) { s.click(id, user, user, on) }
+	}
+	timeout := func(s *server, on wait.Summary) {
+		go func() {
+			_ = s.Timer(context.Background(), queue.Timer{ID: fmt.Sprint(wait.TimerPrefix, on.Run, ".", on.Step)})
+		}()
+	}
+	for _, c := range []struct {
+		name       string
+		one, two   func(*server, wait.Summary)
+		first      int64
+		want, told string
+	}{
+		{"two clicks, the first wins", clicks("c1", "U1"), clicks("c2", "U2"), 1, "event by U1: U1", "U2: too late, it was event U1"},
+		{"two clicks, the second wins", clicks("c1", "U1"), clicks("c2", "U2"), 2, "event by U2: U2", "U1: too late, it was event U2"},
+		{"click and time-out, the click wins", clicks("c1", "U1"), timeout, 1, "event by U1: U1", ""},
+		{"click and time-out, the time-out wins", clicks("c1", "U1"), timeout, 2, "timeout by : ", "U1: too late, it was timeout"},
+		{"time-out and click, the time-out wins", timeout, clicks("c1", "U1"), 1, "timeout by : ", "U1: too late, it was timeout"},
+		{"time-out and click, the click wins", timeout, clicks("c1", "U1"), 2, "event by U1: U1", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, row := race(t, c.first, c.one, c.two)
+			same(t, "effects", w.far.keys(), []string{"before", "deploy?", c.want, "answer"})
+			eventually(t, "the loser to be told", func() bool { return strings.Join(w.far.said(), "; ") == c.told })
+			if row.Outcome != "done" {
+				t.Errorf("outcome %s: %s", row.Outcome, row.Why)
+			}
+		})
+	}
+}
+
+// A click that is delivered again after it has answered neither answers the
+// next question nor is told that somebody was faster.
+func TestARedeliveredClickAnswersOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": `
+def go(e):
+    for i in range(2):
+        a = probe.ask(key = "ask %d" % i)
+        probe.find(key = "got %d %s" % (i, a.value))
+on.message("go", go)
+`})
+	s := w.start()
+	s.say("1", "go")
+	asked := w.waiting("probe.ask")
+	e := click("c1", "U2", "yes", asked.Run, asked.Step)
+	for range 3 {
+		if err := s.Accept(context.Background(), e); err != nil && !errors.Is(err, queue.ErrDuplicate) {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the second question", func() bool {
+		rows := w.rows(wait.Waiting)
+		return len(rows) == 1 && rows[0].Step == 3
+	})
+	w.settled()
+	// The same click under the id that a retried dead letter has.
+	body := e.Encode(nil)
+	if err := w.store.Put(context.Background(), queue.Record{ID: "c1-again", Key: e.Conversation(), Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+	second := w.waiting("probe.ask")
+	if second.Step != 3 {
+		t.Errorf("it waits at step %d", second.Step)
+	}
+	s.click("c2", "U2", "no", second)
+	w.ended(second.Run)
+	same(t, "effects", w.far.keys(), []string{"ask 0", "got 0 yes", "ask 1", "got 1 no"})
+	same(t, "told", w.far.said(), nil)
+}
+
+// An answer whose write may or may not have reached the store counts once.
+func TestAnAnswerInDoubtCountsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": approval})
+	g := &gated{}
+	lost := false
+	g.after = func(p queue.Parked, err error) error {
+		if strings.Contains(p.Mark, `"s":"answered"`) && !lost {
+			lost = true
+			return queue.ErrUnavailable // it was written, and nobody is told
+		}
+		return err
+	}
+	s := w.start(g.over)
+	s.say("1", "go")
+	asked := w.waiting("probe.ask")
+	s.click("c1", "U2", "yes", asked)
+	w.ended(asked.Run)
+	same(t, "effects", w.far.keys(), []string{"before", "deploy?", "event by U2: yes", "answer"})
+	same(t, "told", w.far.said(), nil)
+	if !lost {
+		t.Error("nothing was in doubt")
+	}
+}
+
+// A continuation that the server does not survive becomes dead, and its run
+// with it; tried again, it goes on.
+func TestAContinuationThatKillsServersIsDead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": approval})
+	s := w.start()
+	s.say("1", "go")
+	asked := w.waiting("probe.ask")
+	w.settled()
+	release := w.far.hold("event by U2: yes")
+	s.click("c1", "U2", "yes", asked)
+	for range 3 {
+		eventually(t, "the effect", func() bool {
+			row, err := w.registry().Get(context.Background(), asked.Run)
+			return err == nil && row.State == wait.Answered && w.store.Stats().Pending == 1
+		})
+		s.kill()
+		s.end()
+		s = w.start(func(o *dispatch.Options) { o.MaxAttempts = 2 })
+	}
+	row := w.ended(asked.Run)
+	if row.Outcome != "dead" {
+		t.Fatalf("outcome %s: %s", row.Outcome, row.Why)
+	}
+	release()
+	dead, err := w.store.DeadLetters(context.Background(), 10)
+	if err != nil || len(dead) != 1 {
+		t.Fatalf("dead letters: %v, %v", dead, err)
+	}
+	if err := w.store.RetryDead(context.Background(), dead[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end", func() bool { return w.ended(asked.Run).Outcome == "done" })
+	same(t, "effects", w.far.keys(), []string{"before", "deploy?", "event by U2: yes", "answer"})
+}
