@@ -16,7 +16,7 @@ func TestJSONIsCleaned(t *testing.T) {
 	t.Parallel()
 	clean := redact.NewSet("open-sesame").Clean
 	for in, want := range map[string]string{
-		`{"z":1,"a":[true,null,"x <b>"],"n":1.795340440937464e+09}`:   `{"z":1,"a":[true,null,"x <b>"],"n":1.795340440937464e+09}`,
+		`{"z":1,"a":[true,null,"x <b>"],"n":1.795340440937464e+09}`:    `{"z":1,"a":[true,null,"x <b>"],"n":1.795340440937464e+09}`,
 		`{"password":"hunter2","token":"","Set-Cookie":7,"user":"U1"}`: `{"password":"***","token":"","Set-Cookie":"***","user":"U1"}`,
 		`{"headers":{"Authorization":"Basic eDp5"},"secret":["kept"]}`: `{"headers":{"Authorization":"***"},"secret":["kept"]}`,
 		`["say open-sesame","xoxb-123456789012-abcdefghijkl"]`:         `["say ***","***"]`,
