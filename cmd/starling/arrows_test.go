@@ -25,6 +25,8 @@ var arrows = []struct {
 	{from: "engine/door", to: "engine/dispatch", why: "the door performs effects; it does not run scripts"},
 	{from: "engine/rules", to: "engine/dispatch", why: "matching knows no runs"},
 	{from: "engine/dispatch", to: "engine/ingress", why: "dispatch knows no HTTP"},
+	{from: "engine/install", to: "engine/slackapi", why: "installations are kept, and nobody is called for it"},
+	{from: "engine/keyring", to: "engine/queue", why: "a keyring knows no store"},
 }
 
 // owners are third-party modules that stay behind one package.
