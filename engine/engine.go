@@ -178,7 +178,7 @@ func New(ctx context.Context, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	if e.store = o.Store; e.store == nil {
-		if e.store, err = OpenStore(ctx, o.Config, o.Logger); err != nil {
+		if e.store, err = openStore(ctx, o.Config, o.Now, o.Logger); err != nil {
 			return nil, err
 		}
 	}
@@ -253,8 +253,13 @@ func LoadRules(ctx context.Context, o Options) (*rules.Set, error) {
 // OpenStore opens the store that the configuration names: a NATS cluster, the
 // embedded store, or memory if neither is set. A nil logger discards.
 func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.Store, error) {
+	return openStore(ctx, c, time.Now, log)
+}
+
+// openStore opens it with the engine's clock, by which timers ring.
+func openStore(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (queue.Store, error) {
 	if c.Queue.URL == "" && c.Data == "" {
-		return queue.NewMemory(queue.MemoryOptions{}), nil
+		return queue.NewMemory(queue.MemoryOptions{Now: now}), nil
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -265,7 +270,7 @@ func OpenStore(ctx context.Context, c *config.Config, log *slog.Logger) (queue.S
 	}
 	s, err := queue.Open(ctx, queue.Options{
 		Dir: dir, URL: c.Queue.URL, Replicas: c.Queue.Replicas, Shards: c.Queue.Shards,
-		MaxBytes: int64(c.Queue.MaxBytes), Retain: c.Runs.Retention, Logger: log,
+		MaxBytes: int64(c.Queue.MaxBytes), Retain: c.Runs.Retention, Logger: log, Now: now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -293,7 +298,7 @@ func (e *Engine) handlers(own door.Live) (door.Live, error) {
 	}
 	live := door.NewLive(door.Deps{
 		Slack: e.slack, HTTP: e.web, State: e.store.State(), Now: e.o.Now, Logger: e.log,
-		Secrets: e.secretOf,
+		Secrets: e.secretOf, People: e.directory(),
 		MaxKeys: c.Limits.KVKeys, MaxBytes: int64(c.Limits.KVBytes), SharedStore: c.Queue.URL != "", Elsewhere: &e.elsewhere, Metrics: e.metrics,
 	})
 	e.guide = e.newGuide()

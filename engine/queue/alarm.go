@@ -13,9 +13,9 @@ import (
 const (
 	// ringsAtOnce is how many timers of one shard are handed over side by side.
 	ringsAtOnce = 32
-	// maxNap bounds how long the clock is not looked at: it may be set, and the
-	// machine may have slept.
-	maxNap = 10 * time.Second
+	// maxNap bounds how long the clock is not looked at: it may be set, the
+	// machine may have slept, and that of a local Slack is moved by hand.
+	maxNap = time.Second
 	// ringAgain is the first, ringSeldom the longest pause after a failure.
 	ringAgain  = time.Second
 	ringSeldom = time.Minute

@@ -101,7 +101,11 @@ func (s *Server) exchange(ctx context.Context, e *envelope, attempt int, reason 
 	if err != nil {
 		return answer{reason: "connection_failed"}
 	}
-	ts := strconv.FormatInt(s.opt.Now().Unix(), 10) // not the workspace's time: apps refuse what is five minutes off
+	now := s.opt.Now() // not the workspace's time: apps refuse what is five minutes off
+	if s.opt.SharedClock {
+		now = s.now()
+	}
+	ts := strconv.FormatInt(now.Unix(), 10)
 	req.Header.Set("Content-Type", e.contentType)
 	req.Header.Set("User-Agent", "Slackbot 1.0 (+https://api.slack.com/robots)")
 	if e.kind != "ssl_check" {

@@ -34,6 +34,9 @@ type Options struct {
 	// Scopes are those that the bot token is said to have; nil says nothing
 	// about them, and everything is permitted either way (see Faults.MissingScope).
 	Scopes []string
+	// SharedClock says that the app lives on the workspace's clock (Server.Now):
+	// deliveries are signed by that, not by the machine's.
+	SharedClock bool
 	// AckWithin is how long the app has to answer, on the machine's clock: 3 s
 	// if 0, as Slack gives it.
 	AckWithin time.Duration
@@ -204,7 +207,11 @@ func (s *Server) SetCatalog(c Catalog) {
 	s.world.log.add("catalog", c)
 }
 
-// now is the workspace's time.
+// Now is the workspace's time, which an app of this process can live by: see
+// Options.SharedClock.
+func (s *Server) Now() time.Time { return s.clock.now() }
+
+// now is the same within this package.
 func (s *Server) now() time.Time { return s.clock.now() }
 
 // Handler serves the page, the Web API and the response URLs. It answers

@@ -24,7 +24,7 @@ export function settings() {
     h("span.faint", { "data-testid": "clock" }, ahead > 0 ? lasting(ahead) + " ahead of this machine" : "as this machine's"),
     h("div.switches", null, steps.map(([d, text]) => h("button", { type: "button", "data-testid": "clock-" + d, onclick: () => post("clock", { advance: d }) }, text))),
     h("div.switches", null, custom, h("button", { type: "submit" }, "Move"), rate),
-    h("span.faint", null, "Retries, trigger_ids and response URLs go by it.")),
+    h("span.faint", null, "Retries, trigger_ids, response URLs and what rules wait for go by it.")),
     h("div.fault", null,
       h("span", null, "Connections of Socket Mode"),
       h("div.switches", null, reason, h("button", { type: "button", "data-testid": "disconnect", onclick: async () => {

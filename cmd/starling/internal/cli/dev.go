@@ -159,7 +159,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 		return err
 	}
 	slack, err := sim.New(sim.Options{
-		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(), SocketMode: socketMode,
+		EventsURL: "http://" + eventsLn.Addr().String() + "/slack/events", URL: "http://" + slackLn.Addr().String(), SocketMode: socketMode, SharedClock: true,
 		OAuth: localOAuth(),
 	})
 	if err != nil {
@@ -189,7 +189,7 @@ func (c *command) dev(ctx context.Context, cfg *config.Config, page string, sock
 	}
 	e, err := engine.New(ctx, engine.Options{
 		Config: cfg, Reload: reload, Library: lib, Pool: c.pool(cfg, log), Lint: lint, Scripts: library(), Scopes: neededScopes, Listener: eventsLn, Admin: adminLn,
-		Inspector: inspector{slack, shown}, Drain: time.Second, Version: Version, Logger: log,
+		Inspector: inspector{slack, shown}, Drain: time.Second, Version: Version, Logger: log, Now: slack.Now,
 		OnRules: func(set *rules.Set, rep *rules.Report) {
 			slack.SetCatalog(catalog(set))
 			shown.loaded(set, rep)
