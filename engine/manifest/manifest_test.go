@@ -284,3 +284,45 @@ func TestLimitsOfSlack(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestWhatIsWaitedForIsSubscribedTo(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"w.star": `
+def go(e):
+    ask("?", ["Yes"], who = ["@oncall", "ann@example.com"])
+    wait_reply()
+    wait_reaction(emoji = "eyes")
+    wait_event("event", {"type": "team_join"})
+    wait_event("home")
+on.schedule("@daily", go)
+`,
+		"w.lua": `
+on.schedule("@daily", function(e)
+  ask("?", {"Yes"}, {who = {"@oncall", "ann@example.com"}})
+  wait_reply()
+  wait_reaction({emoji = "eyes"})
+  wait_event("event", {type = "team_join"})
+  wait_event("home")
+end)
+`,
+	} {
+		m := build(t, name, text, manifest.Options{Socket: true}).Manifest
+		for _, want := range []string{"chat:write", "im:write", "users:read.email", "usergroups:read", "reactions:read"} {
+			if !slices.Contains(m.OAuth.Scopes.Bot, want) {
+				t.Errorf("%s: %v lacks %s", name, m.OAuth.Scopes.Bot, want)
+			}
+		}
+		if m.Settings.Events == nil {
+			t.Fatalf("%s: no events", name)
+		}
+		for _, want := range []string{"message.channels", "message.im", "reaction_added", "team_join", "app_home_opened"} {
+			if !slices.Contains(m.Settings.Events.Bot, want) {
+				t.Errorf("%s: %v lacks %s", name, m.Settings.Events.Bot, want)
+			}
+		}
+		if !m.Settings.Interactivity.Enabled {
+			t.Errorf("%s: buttons reach nobody", name)
+		}
+	}
+}
