@@ -422,3 +422,62 @@ func samples(t *testing.T) []string {
 	}
 	return out
 }
+
+// A run that waits is answered by a click: over HTTP, and in a test.
+func TestLiveServerAndTesterAgreeOnWaits(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{"rules.star": `
+def ask_first(e):
+    answer = ask("Sure?", ["Yes", "No"], timeout = "1h")
+    slack_action("chat.postMessage", channel = "C0SINK", text = json.encode([answer.choice, answer.text, answer.user, answer.channel]))
+    return "done"
+
+on.message("^go", ask_first)
+`})
+	got := throughTest(t, dir, `[r for r in [t.message("go", user = "U0BOB", channel = "C0OPS")] if t.click("Yes", user = "U0ADA")][0]`)
+	want := throughServer(t, dir, func(l *live) string {
+		act := payload.Act{
+			App:  payload.App{ID: "A0STARLING", BotUser: "U0STARLING", Team: "T0STARLING", Domain: "test"},
+			User: "U0BOB", Channel: "C0OPS", ChannelName: "ops", Text: "go", TS: "1700000000.000100", Now: time.Now(),
+			Random: func(k int) string { return strings.Repeat("7", k) },
+		}
+		p := act.ToMessage()
+		l.post(t, "/slack", p.ContentType, p.Body)
+		l.until(t, 1)
+		blocks, _ := l.slack.all()[0]["blocks"].([]any)
+		actions, _ := blocks[len(blocks)-1].(map[string]any)
+		button, _ := actions["elements"].([]any)[0].(map[string]any)
+		click := act
+		click.User, click.TS, click.Random = "U0ADA", "1.000001", func(k int) string { return strings.Repeat("8", k) }
+		click.ActionID, _ = button["action_id"].(string)
+		click.BlockID, _ = actions["block_id"].(string)
+		p = click.ToAction()
+		l.post(t, "/slack", p.ContentType, p.Body)
+		l.until(t, 4)
+		return ""
+	})
+	// What differs from world to world: ids of runs, and times of messages.
+	for _, of := range []*told{&want, &got} {
+		for _, c := range of.Calls {
+			delete(c, "ts")
+			delete(c, "blocks")
+			delete(c, "metadata")
+		}
+	}
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("live (-) and tester (+) differ:\n%s", d)
+	}
+	if len(got.Calls) != 4 {
+		t.Errorf("%d calls of Slack, want the question, its outcome, what was chosen, and the answer", len(got.Calls))
+	}
+}
+
+// until waits for calls of Slack.
+func (l *live) until(t *testing.T, calls int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(l.slack.all()) < calls; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d calls of Slack, want %d", len(l.slack.all()), calls)
+		}
+	}
+}
