@@ -23,6 +23,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/explain"
 	"github.com/starling-rules/starling/engine/keyring"
+	"github.com/starling-rules/starling/engine/redact"
 	"github.com/starling-rules/starling/engine/rules"
 	"github.com/starling-rules/starling/engine/sim"
 	"github.com/starling-rules/starling/stdlib"
@@ -309,18 +310,19 @@ func (i inspector) Event(t dispatch.EventTrace) {
 
 // Run implements dispatch.Inspector.
 func (i inspector) Run(t dispatch.RunTrace) {
+	clean := redact.NewSet().Clean // whatever looks like a secret
 	out := sim.RunTrace{
-		ID: t.ID, EventID: t.EventID, Rule: t.Rule, Outcome: string(t.Outcome), Error: t.Error,
+		ID: t.ID, EventID: t.EventID, Rule: t.Rule, Outcome: string(t.Outcome), Error: clean(t.Error),
 		Steps: t.Steps, Ms: float64(t.Took.Microseconds()) / 1000,
 	}
 	for _, e := range t.Effects {
 		out.Effects = append(out.Effects, sim.EffectTrace{
-			Step: e.Step, Kind: e.Kind, Args: asJSON(e.Args), Result: asJSON(e.Result), Ms: float64(e.Took.Microseconds()) / 1000,
+			Step: e.Step, Kind: e.Kind, Args: asJSON(clean(e.Args)), Result: asJSON(clean(e.Result)), Ms: float64(e.Took.Microseconds()) / 1000,
 		})
 	}
 	for _, l := range t.Logs {
 		level, text, _ := strings.Cut(l, " ")
-		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: text})
+		out.Logs = append(out.Logs, sim.LogTrace{Level: strings.ToLower(level), Text: clean(text)})
 	}
 	i.slack.TraceRun(out)
 	i.shown.refresh()

@@ -54,7 +54,7 @@ func (c *command) runsCommand() *cobra.Command {
 			names[i] = v.Name()
 		}
 		if n := runtime.Nearest(args[0], names); n != "" {
-			return fmt.Errorf("unknown command %q: did you mean starling runs %s?", args[0], n)
+			return fmt.Errorf("runs has no command %q: did you mean starling runs %s?", args[0], n)
 		}
 		return fmt.Errorf("accepts at most 1 ID, received %d", len(args))
 	}
