@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/starling-rules/starling/engine/install"
 	"github.com/starling-rules/starling/engine/keyring"
@@ -220,16 +219,5 @@ func (r *rig) quiet(out Response) {
 		if strings.Contains(string(out.Body), s) || strings.Contains(r.logs.String(), s) {
 			r.t.Errorf("%q is shown: %s\n%s", s, out.Body, r.logs)
 		}
-	}
-}
-
-// eventually polls until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
