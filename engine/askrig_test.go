@@ -183,4 +183,3 @@ func inBoth(t *testing.T, star, lua string, play func(a *askRig)) {
 		})
 	}
 }
-
