@@ -136,7 +136,7 @@ func (f *fakeSlack) post(args map[string]any) string {
 		_ = json.Unmarshal([]byte(s), &meta)
 	}
 	f.count[fmt.Sprint(args["text"])]++
-	f.messages = append(f.messages, map[string]any{"type": "message", "ts": ts, "text": args["text"], "channel": args["channel"], "bot_id": "B0BOT", "user": "U0BOT", "metadata": meta})
+	f.messages = append(f.messages, map[string]any{"type": "message", "ts": ts, "text": args["text"], "channel": args["channel"], "bot_id": "B0BOT", "user": "U0BOT", "metadata": meta, "blocks": args["blocks"]})
 	return ts
 }
 
