@@ -185,15 +185,12 @@ func (a *oauthSide) serveDecision(w http.ResponseWriter, r *http.Request) {
 func (a *oauthSide) decided(form url.Values, ask *asked) (id, problem string) {
 	team := form.Get("team")
 	c := &code{made: a.s.now(), redirect: ask.redirectURI, scopes: ask.scopes, userScopes: ask.userScopes}
-	home := a.s
-	switch {
-	case a.o.Org.ID != "" && team == a.o.Org.ID:
-		home = a.workspace(a.o.Org.Teams[0])
-	default:
-		if c.where = a.workspace(team); c.where == nil {
+	home := a.workspace(team)
+	if c.where = home; home == nil {
+		if a.o.Org.ID == "" || team != a.o.Org.ID {
 			return "", "there is no workspace " + team
 		}
-		home = c.where
+		home = a.workspace(a.o.Org.Teams[0])
 	}
 	home.world.mu.Lock()
 	if u := home.world.user(form.Get("user")); u != nil && u.person() {
