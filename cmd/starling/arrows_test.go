@@ -24,6 +24,8 @@ var arrows = []struct {
 	{from: "engine/event", to: "engine/queue", why: "an event knows no store"},
 	{from: "engine/door", to: "engine/dispatch", why: "the door performs effects; it does not run scripts"},
 	{from: "engine/rules", to: "engine/dispatch", why: "matching knows no runs"},
+	{from: "engine/wait", to: "engine/dispatch", why: "who waits is known without who runs it"},
+	{from: "engine/wait", to: "engine/door", why: "the door makes waits; their rows know no effects"},
 	{from: "engine/dispatch", to: "engine/ingress", why: "dispatch knows no HTTP"},
 	{from: "engine/install", to: "engine/slackapi", why: "installations are kept, and nobody is called for it"},
 	{from: "engine/keyring", to: "engine/queue", why: "a keyring knows no store"},
