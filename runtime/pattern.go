@@ -9,14 +9,18 @@ import (
 // but a search costs the size of the program times the length of the text, and
 // nobody can interrupt it: 24 s for (.*){1,1000}b on a message of 40 KB.
 const (
-	MaxRepeat    = 50      // counts in {n,m}, nested ones multiplied
-	MaxProgram   = 500     // instructions of the compiled pattern
-	MaxMatchText = 8 << 10 // bytes of a text that are looked at
+	MaxSource    = 16 << 10 // bytes of a pattern: to parse one takes 300 times its size
+	MaxRepeat    = 50       // counts in {n,m}, nested ones multiplied
+	MaxProgram   = 500      // instructions of the compiled pattern
+	MaxMatchText = 8 << 10  // bytes of a text that are looked at
 )
 
 // CheckPattern parses an RE2 pattern and returns the number of its
 // instructions. The error is a *syntax.Error, or tells which bound is exceeded.
 func CheckPattern(pattern string) (int, error) {
+	if n := len(pattern); n > MaxSource {
+		return 0, fmt.Errorf("the pattern has %d bytes, the limit is %d", n, MaxSource)
+	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return 0, err

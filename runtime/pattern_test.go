@@ -21,6 +21,7 @@ func TestPatternsAreBoundedExactly(t *testing.T) {
 		"nested too far":      {"(a{10}){6}", "make 60"},
 		"side by side":        {"a{50}b{50}", ""},
 		"as large as allowed": {strings.Repeat("a", runtime.MaxProgram-2), ""},
+		"megabytes":           {strings.Repeat("] ", 1<<20), "2097152 bytes, the limit is 16384"},
 		"one larger":          {strings.Repeat("a", runtime.MaxProgram-1), "501 instructions, the limit is 500"},
 	} {
 		n, err := runtime.CheckPattern(c.pattern)

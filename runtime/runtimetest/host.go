@@ -74,7 +74,7 @@ var pure = []*runtime.Builtin{
 		return runtime.ParseJSON([]byte(a.Text("text")))
 	}},
 	{Name: "re.compile", Purity: runtime.Pure, Result: "regexp", Params: []runtime.Param{{Name: "pattern", Type: runtime.TString}}, Fn: func(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
-		if _, err := regexp.Compile(a.Text("pattern")); err != nil {
+		if _, err := runtime.CheckPattern(a.Text("pattern")); err != nil {
 			return nil, err
 		}
 		return runtime.Regexp{Pattern: a.Text("pattern")}, nil
@@ -110,6 +110,9 @@ func find(_ *runtime.Context, a *runtime.Args) (runtime.Value, error) {
 	pattern, ok := v.(string)
 	if !ok {
 		pattern = v.(runtime.Regexp).Pattern
+	}
+	if _, err := runtime.CheckPattern(pattern); err != nil {
+		return nil, err
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
