@@ -76,6 +76,10 @@ func (d *Dispatcher) continued(del queue.Delivery, e *event.Event) {
 	// live: the row is still the base of this continuation. One that was given
 	// up goes on when somebody has it tried again.
 	live := row != nil && row.Wait.Step == step && (row.State == wait.Answered || row.Outcome == string(Dead) && del.ID() != e.ID)
+	if row != nil && row.Wait.Step == step && row.Outcome == string(Dead) && !live {
+		d.bury(del, row.Why) // it was given up, and cut off before that
+		return
+	}
 	if !live && row != nil { // who parked it again may not have come to its timer
 		if err := persist(d.runCtx, func() error { return d.waiting.Ensure(d.runCtx, row) }); err != nil {
 			return

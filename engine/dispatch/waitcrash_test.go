@@ -292,10 +292,18 @@ func TestAContinuationThatKillsServersIsDead(t *testing.T) {
 	w.settled()
 	release := w.far.hold("event by U2: yes")
 	s.click("c1", "U2", "yes", asked)
-	for range 3 {
-		eventually(t, "the effect", func() bool {
-			row, err := w.registry().Get(context.Background(), asked.Run)
-			return err == nil && row.State == wait.Answered && w.store.Stats().Pending == 1
+	over := func() bool {
+		row, err := w.registry().Get(context.Background(), asked.Run)
+		return err == nil && row.State == wait.Ended
+	}
+	for n := 0; !over(); {
+		eventually(t, "the continuation to be taken up", func() bool {
+			info, err := w.store.Event(context.Background(), fmt.Sprintf("wait:%s.%d", asked.Run, asked.Step))
+			more := err == nil && len(info.Entries) > n
+			if more {
+				n = len(info.Entries)
+			}
+			return more || over()
 		})
 		s.kill()
 		s.end()
@@ -306,6 +314,7 @@ func TestAContinuationThatKillsServersIsDead(t *testing.T) {
 		t.Fatalf("outcome %s: %s", row.Outcome, row.Why)
 	}
 	release()
+	w.settled()
 	dead, err := w.store.DeadLetters(context.Background(), 10)
 	if err != nil || len(dead) != 1 {
 		t.Fatalf("dead letters: %v, %v", dead, err)
