@@ -49,6 +49,7 @@ type Registry struct {
 
 	ended    atomic.Int64 // bytes of ended rows, as far as this process knows
 	trimming sync.Mutex
+	telling  sync.Mutex
 }
 
 // NewRegistry returns a registry that knows nothing yet: see Load.
@@ -154,10 +155,15 @@ func (g *Registry) Follow(ctx context.Context) {
 	}
 }
 
+// tell passes on how many wait, one caller at a time: who is told last is told
+// the newest.
 func (g *Registry) tell() {
-	if g.o.Changed != nil {
-		g.o.Changed(g.index.Len())
+	if g.o.Changed == nil {
+		return
 	}
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	g.o.Changed(g.index.Len())
 }
 
 // Len is how many runs wait, as far as this process knows.
