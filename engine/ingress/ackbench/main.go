@@ -11,23 +11,21 @@ package main
 
 import (
 	"bufio"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
 	"math"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/starling-rules/starling/engine/ingress/internal/loadtest"
 )
 
 const secret = "ackbench-signing-secret"
@@ -117,7 +115,7 @@ func (b *bench) run(rounds int) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			fmt.Printf("round %d  %-8s %8.0f acks/s  %6.1f us CPU  p50 %v  p99 %v  %s\n", round+1, name, f.perSecond, f.cpu, f.p50.Round(time.Microsecond), f.p99.Round(time.Microsecond), f.note)
+			fmt.Printf("round %d  %-8s %8.0f acks/s  %6.1f us CPU  p50 %v  p99 %v  %s\n", round+1, name, f.perSecond, f.cpu, f.p50, f.p99, f.note)
 			results[name] = append(results[name], f)
 		}
 	}
@@ -189,50 +187,19 @@ func (b *bench) measure(name string) (f figure, err error) {
 	if _, err := d.drive(time.Second); err != nil {
 		return figure{}, err
 	}
-	before := cpuTime(cmd.Process.Pid)
+	process := loadtest.Process(cmd.Process.Pid)
+	before := process.CPUTime()
 	lat, err := d.drive(b.length)
 	if err != nil {
 		return figure{}, err
 	}
-	after := quietCPU(cmd.Process.Pid)
-	slices.Sort(lat)
+	after := process.Quiet(100*time.Millisecond, 50)
 	return figure{
 		perSecond: float64(len(lat)) / b.length.Seconds(),
 		cpu:       float64((after - before).Microseconds()) / float64(len(lat)),
-		p50:       lat[len(lat)/2],
-		p99:       lat[len(lat)*99/100],
+		p50:       lat.Percentile(50),
+		p99:       lat.Percentile(99),
 	}, nil
-}
-
-// quietCPU reads the CPU time when it has stopped growing, so that work after
-// the last ack is counted.
-func quietCPU(pid int) time.Duration {
-	last := cpuTime(pid)
-	for range 50 {
-		time.Sleep(100 * time.Millisecond)
-		now := cpuTime(pid)
-		if now-last < 3*time.Millisecond {
-			return now
-		}
-		last = now
-	}
-	return last
-}
-
-// cpuTime is the user and system time of a process so far.
-func cpuTime(pid int) time.Duration {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(f[11])
-	sys, _ := strconv.Atoi(f[12])
-	return time.Duration(user+sys) * (time.Second / 100)
 }
 
 // driver sends signed events over keep-alive connections, one at a time each.
@@ -242,82 +209,26 @@ type driver struct {
 	next  atomic.Uint64
 }
 
-func (d *driver) drive(length time.Duration) ([]time.Duration, error) {
+func (d *driver) drive(length time.Duration) (loadtest.Times, error) {
 	deadline := time.Now().Add(length)
-	lat := make([][]time.Duration, d.conns)
-	errs := make([]error, d.conns)
-	var wg sync.WaitGroup
-	for i := range d.conns {
-		wg.Go(func() { lat[i], errs[i] = d.connection(deadline) })
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
+	return loadtest.Drive(d.addr, d.conns, func(c *loadtest.Conn) (time.Duration, bool, error) {
+		began := time.Now()
+		if began.After(deadline) {
+			return 0, false, nil
 		}
-	}
-	return slices.Concat(lat...), nil
-}
-
-func (d *driver) connection(deadline time.Time) ([]time.Duration, error) {
-	c, err := net.Dial("tcp", d.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	r := bufio.NewReader(c)
-	var lat []time.Duration
-	var buf []byte
-	for {
-		start := time.Now()
-		if start.After(deadline) {
-			return lat, nil
+		status, body, err := c.Do(request(began, d.next.Add(1)), 20*time.Second)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", status, body)
 		}
-		buf = request(buf[:0], start, d.next.Add(1))
-		if _, err := c.Write(buf); err != nil {
-			return nil, err
-		}
-		if err := readOK(r); err != nil {
-			return nil, err
-		}
-		lat = append(lat, time.Since(start))
-	}
+		return time.Since(began), true, err
+	})
 }
 
 var filler = strings.Repeat("lorem ipsum dolor sit amet ", 22)
 
 // request builds one signed event of about 1.2 KB with an id of its own.
-func request(buf []byte, now time.Time, n uint64) []byte {
+func request(now time.Time, n uint64) []byte {
 	body := fmt.Appendf(nil, `{"token":"x","team_id":"T0BENCH01","api_app_id":"A0BENCH01","event":{"type":"message","channel":"C0%06d","user":"U0BENCH01","text":"deploy api %d %s","ts":"1700000000.%06d","event_ts":"1700000000.%06d","channel_type":"channel","blocks":[{"type":"rich_text","block_id":"b","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"deploy api"}]}]}]},"type":"event_callback","event_id":"EvBENCH%d","event_time":1700000000,"authorizations":[{"enterprise_id":null,"team_id":"T0BENCH01","user_id":"U0BOT","is_bot":true,"is_enterprise_install":false}],"is_ext_shared_channel":false,"event_context":"4-abc"}`,
 		n%64, n, filler, n%1000000, n%1000000, n)
-	ts := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("v0:" + ts + ":"))
-	mac.Write(body)
-	buf = fmt.Appendf(buf, "POST /slack/events HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nUser-Agent: Slackbot 1.0\r\nX-Slack-Request-Timestamp: %s\r\nX-Slack-Signature: v0=%s\r\nContent-Length: %d\r\n\r\n", ts, hex.EncodeToString(mac.Sum(nil)), len(body))
-	return append(buf, body...)
-}
-
-func readOK(r *bufio.Reader) error {
-	line, err := r.ReadString('\n')
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(line, "HTTP/1.1 200 ") {
-		return fmt.Errorf("answer %q", strings.TrimSpace(line))
-	}
-	length := 0
-	for {
-		if line, err = r.ReadString('\n'); err != nil {
-			return err
-		}
-		if line == "\r\n" {
-			break
-		}
-		if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "content-length") {
-			length, _ = strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	_, err = io.CopyN(io.Discard, r, int64(length))
-	return err
+	return loadtest.AppendSigned(nil, secret, "/slack/events", "application/json", now, body)
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -49,27 +49,10 @@ func want(repo string, n int64, action string) string {
 	return fmt.Sprintf(`{"repo":%q,"n":%d,"action":%q}`, repo, n, action)
 }
 
-// answered reads the answer to the n-th request and wants it right.
-func answered(r *bufio.Reader, n int64) error {
-	status, err := r.ReadString('\n')
-	if err != nil {
-		return err
-	}
-	length := 0
-	for line := status; line != "\r\n"; {
-		if line, err = r.ReadString('\n'); err != nil {
-			return err
-		}
-		if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "content-length") {
-			length, _ = strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(status, "HTTP/1.1 200 ") || string(body) != want("starling", n, "opened") {
-		return fmt.Errorf("request %d: %s %s", n, strings.TrimSpace(status), body)
+// right wants the answer to the n-th request to be right.
+func right(status int, body []byte, n int64) error {
+	if status != http.StatusOK || string(body) != want("starling", n, "opened") {
+		return fmt.Errorf("request %d: status %d: %s", n, status, body)
 	}
 	return nil
 }

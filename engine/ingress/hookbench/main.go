@@ -15,20 +15,17 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/starling-rules/starling/engine/ingress/internal/loadtest"
 )
 
 // patterns is how many routes there are; each has two parameters.
@@ -57,15 +54,16 @@ func main() {
 	}
 }
 
-// contestant is a running server.
+// contestant is a running server: a process of this program, or Starling.
 type contestant struct {
-	name  string
-	cmd   *exec.Cmd
-	stdin io.Closer
-	addr  string
-	cpu   time.Duration
-	wall  time.Duration
-	lat   []time.Duration
+	name   string
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	server *loadtest.Server
+	addr   string
+	cpu    time.Duration
+	wall   time.Duration
+	lat    loadtest.Times
 }
 
 func bench(binary, dir, sandbox string, requests, rounds, conns int) error {
@@ -92,13 +90,13 @@ func bench(binary, dir, sandbox string, requests, rounds, conns int) error {
 	}
 	for range rounds {
 		for _, c := range all {
-			before, began := c.cpuTime(), time.Now()
+			before, began := c.process().CPUTime(), time.Now()
 			lat, err := drive(c.addr, requests/rounds, conns)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			c.wall += time.Since(began)
-			c.cpu += c.quiet() - before
+			c.cpu += c.process().Quiet(50*time.Millisecond, 20) - before
 			c.lat = append(c.lat, lat...)
 		}
 	}
@@ -112,11 +110,10 @@ func report(all []*contestant) {
 	each := map[string]time.Duration{}
 	p50 := map[string]time.Duration{}
 	for _, c := range all {
-		slices.Sort(c.lat)
 		n := len(c.lat)
-		each[c.name], p50[c.name] = c.cpu/time.Duration(n), c.lat[n/2]
+		each[c.name], p50[c.name] = c.cpu/time.Duration(n), c.lat.Percentile(50)
 		fmt.Printf("%-8s %9d %12.0f %12.1f %10v %10v\n", c.name, n, float64(n)/c.wall.Seconds(), micros(each[c.name]),
-			c.lat[n/2].Round(time.Microsecond), c.lat[n*99/100].Round(time.Microsecond))
+			p50[c.name], c.lat.Percentile(99))
 	}
 	fmt.Printf("\nper request: the script adds %.1f us CPU and %v to the store's answer; store and way in add %.1f us CPU and %v to the bare router's\n",
 		micros(each["script"]-each["stored"]), (p50["script"] - p50["stored"]).Round(time.Microsecond),
@@ -132,7 +129,7 @@ func start(name, binary, dir, sandbox string) (*contestant, error) {
 	}
 	c := &contestant{name: name}
 	if name == "script" {
-		return c, c.server(binary, dir, sandbox)
+		return c, c.serve(binary, dir, sandbox)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -155,136 +152,46 @@ func start(name, binary, dir, sandbox string) (*contestant, error) {
 	return c, err
 }
 
-// server starts Starling as its users do.
-func (c *contestant) server(binary, dir, sandbox string) error {
-	rules, config := filepath.Join(dir, "rules"), filepath.Join(dir, "starling.yaml")
-	if err := os.MkdirAll(rules, 0o755); err != nil {
-		return err
+// serve starts Starling as its users do. Nothing listens at the address of
+// Slack: the rules do not call it.
+func (c *contestant) serve(binary, dir, sandbox string) error {
+	c.server = &loadtest.Server{
+		Binary: binary, Dir: dir, Rule: script(), Config: "sandbox: " + sandbox + "\n", Secret: "hookbench", SlackURL: "http://127.0.0.1:9/api/",
 	}
-	if err := os.WriteFile(filepath.Join(rules, "hooks.star"), []byte(script()), 0o644); err != nil {
-		return err
+	_, err := c.server.Start()
+	c.addr = c.server.Addr
+	return err
+}
+
+func (c *contestant) process() loadtest.Process {
+	if c.server != nil {
+		return c.server.Process()
 	}
-	if err := os.WriteFile(config, []byte("sandbox: "+sandbox+"\n"), 0o644); err != nil {
-		return err
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	c.addr = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		return err
-	}
-	c.cmd = exec.Command(binary, "serve", "--config", config, "--rules", rules, "--data", filepath.Join(dir, "data"), "--listen", c.addr, "--admin", "")
-	// Nothing listens at the address of Slack: the rules do not call it.
-	c.cmd.Env = append(os.Environ(), "SLACK_SIGNING_SECRET=hookbench", "SLACK_BOT_TOKEN=xoxb-hookbench", "SLACK_API_URL=http://127.0.0.1:9/api/")
-	var log strings.Builder
-	c.cmd.Stderr = &log
-	if err := c.cmd.Start(); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err = drive(c.addr, 1, 1); err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			c.stop()
-			return fmt.Errorf("does not answer: %w\n%s", err, log.String())
-		}
-	}
+	return loadtest.Process(c.cmd.Process.Pid)
 }
 
 func (c *contestant) stop() {
-	if c.stdin != nil { // the end of its input is its signal to stop
-		_ = c.stdin.Close()
-	} else {
-		_ = c.cmd.Process.Signal(os.Interrupt)
+	if c.server != nil {
+		_ = c.server.Stop()
+		return
 	}
+	_ = c.stdin.Close() // the end of its input is its signal to stop
 	_ = c.cmd.Wait()
 }
 
-// cpuTime is the CPU time of the process and its workers so far.
-func (c *contestant) cpuTime() (sum time.Duration) {
-	pids := []int{c.cmd.Process.Pid}
-	for i := 0; i < len(pids); i++ {
-		tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pids[i]) + "/task/*/children")
-		for _, t := range tasks {
-			b, _ := os.ReadFile(t)
-			for _, f := range strings.Fields(string(b)) {
-				if pid, err := strconv.Atoi(f); err == nil {
-					pids = append(pids, pid)
-				}
-			}
-		}
-		sum += processTime(pids[i])
-	}
-	return sum
-}
-
-// processTime is the user and system time of a process, and of those that it
-// has waited for.
-func processTime(pid int) time.Duration {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	if len(f) < 15 {
-		return 0
-	}
-	ticks := 0
-	for _, s := range f[11:15] {
-		n, _ := strconv.Atoi(s)
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100)
-}
-
-// quiet reads the CPU time when it has stopped growing, so that work after the
-// last answer is counted.
-func (c *contestant) quiet() time.Duration {
-	last := c.cpuTime()
-	for range 20 {
-		time.Sleep(50 * time.Millisecond)
-		now := c.cpuTime()
-		if now-last < 20*time.Millisecond {
-			return now
-		}
-		last = now
-	}
-	return last
-}
-
 // drive sends so many requests over so many connections, one at a time each.
-func drive(addr string, requests, conns int) ([]time.Duration, error) {
+func drive(addr string, requests, conns int) (loadtest.Times, error) {
 	var next atomic.Int64
-	lat, errs := make([][]time.Duration, conns), make([]error, conns)
-	var wg sync.WaitGroup
-	for i := range conns {
-		wg.Go(func() { lat[i], errs[i] = connection(addr, &next, int64(requests)) })
-	}
-	wg.Wait()
-	return slices.Concat(lat...), errors.Join(errs...)
-}
-
-func connection(addr string, next *atomic.Int64, requests int64) (lat []time.Duration, err error) {
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	r := bufio.NewReader(c)
-	for n := next.Add(1); n <= requests; n = next.Add(1) {
+	return loadtest.Drive(addr, conns, func(c *loadtest.Conn) (time.Duration, bool, error) {
+		n := next.Add(1)
+		if n > int64(requests) {
+			return 0, false, nil
+		}
 		began := time.Now()
-		_ = c.SetDeadline(began.Add(20 * time.Second))
-		if _, err := c.Write(request(n)); err != nil {
-			return nil, err
+		status, body, err := c.Do(request(n), 20*time.Second)
+		if err == nil {
+			err = right(status, body, n)
 		}
-		if err := answered(r, n); err != nil {
-			return nil, err
-		}
-		lat = append(lat, time.Since(began))
-	}
-	return lat, nil
+		return time.Since(began), true, err
+	})
 }
