@@ -114,7 +114,7 @@ func (d *Dispatcher) continued(del queue.Delivery, e *event.Event) {
 		act.resumed, act.counted = true, true
 		del.AppendLater(attemptEntry(d.Now()))
 	}
-	act.planContinued(rec, row, b, live)
+	act.planContinued(rec, row, b, step, live)
 	act.start()
 }
 
@@ -180,7 +180,7 @@ func (d *Dispatcher) continuation(del queue.Delivery, e *event.Event, row *wait.
 }
 
 // planContinued plans the run, and what the journal tells of others.
-func (a *activity) planContinued(rec *record, row *wait.Row, b *base, live bool) {
+func (a *activity) planContinued(rec *record, row *wait.Row, b *base, step int, live bool) {
 	r := a.place(rec.Runs[0])
 	r.row, r.last, r.ended = row, rec.Last[0], rec.Ends[0]
 	r.permitted = true
@@ -189,20 +189,21 @@ func (a *activity) planContinued(rec *record, row *wait.Row, b *base, live bool)
 	case live:
 		r.goOnFrom(rec, b)
 	default:
-		r.known = endOf(row, b)
+		r.known = endOf(row, b, step)
 	}
 	for i := 1; i < len(rec.Runs); i++ {
 		a.addRecorded(rec.Runs[i], rec.Steps[i], rec.Last[i], rec.Ends[i])
 	}
 }
 
-// endOf is how a run got away from a continuation that does not know: it has
-// ended, or parked again.
-func endOf(row *wait.Row, b *base) *ended {
+// endOf is how a run got away from the continuation of a step that does not
+// know: it has ended, or parked again. What became of it then, also that it
+// failed, is the business of the continuation of that later wait.
+func endOf(row *wait.Row, b *base, step int) *ended {
 	if row == nil {
 		return &ended{Outcome: Done}
 	}
-	if row.State == wait.Ended {
+	if row.State == wait.Ended && row.Wait.Step == step {
 		if rec, err := b.record(); err == nil && rec.Ends[0].Outcome != "" {
 			end := rec.Ends[0]
 			return &end

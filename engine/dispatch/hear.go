@@ -73,6 +73,7 @@ const (
 func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, step int) error {
 	var waited time.Duration
 	for {
+		expected := d.waiting.Expected(run) // before the row is read: see there
 		row, err := d.row(run)
 		if err != nil {
 			return err
@@ -87,6 +88,9 @@ func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, st
 			if !again && err == nil {
 				d.closed(ctx, row, step, e)
 			}
+		case step < 0 && expected && (row == nil || row.State != wait.Waiting):
+			// It is found by its event before it is parked.
+			again, err = d.awaitPark(ctx, run, &waited)
 		case row == nil:
 			return nil
 		case step >= 0 && (row.State != wait.Waiting || row.Wait.Step != step):

@@ -307,7 +307,7 @@ func (d *Dispatcher) restore(ctx context.Context, digest runtime.Digest) error {
 // persist calls f until the store takes what it writes, the context ends, or
 // trying again is of no use.
 func persist(ctx context.Context, f func() error) error {
-	hopeless := [...]error{queue.ErrFenced, queue.ErrClosed, queue.ErrTooLarge, wait.ErrTooMany}
+	hopeless := [...]error{queue.ErrFenced, queue.ErrClosed, queue.ErrTooLarge, wait.ErrTooMany, wait.ErrCrowded}
 	for again := 100 * time.Millisecond; ; again = min(2*again, 5*time.Second) {
 		err := f()
 		if err == nil || slices.ContainsFunc(hopeless[:], func(e error) bool { return errors.Is(err, e) }) {

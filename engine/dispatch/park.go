@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -80,6 +81,8 @@ func (r *run) waits(ctx context.Context, e runtime.Effect, hash uint64, began ti
 	if next.Since.IsZero() {
 		next.Since = r.d.Now()
 	}
+	// From here on events are for the run, though its row is yet to be written.
+	r.expect(&next)
 	s := &step{Hash: hash, Kind: e.Kind, Args: e.Args, Pos: e.Pos, Intended: began, Asked: value, Wait: &next}
 	if err := r.a.durable(ctx, waitEntry(r.index, e, s)); err != nil {
 		if errors.Is(err, queue.ErrTooLarge) {
@@ -89,6 +92,21 @@ func (r *run) waits(ctx context.Context, e runtime.Effect, hash uint64, began ti
 	}
 	r.waiting = s
 	return errParked
+}
+
+// expect has events find the run by what it is about to wait for, until it is
+// parked or has ended: work sees to that.
+func (r *run) expect(w *wait.Wait) {
+	if r.expected == nil {
+		r.expected = r.d.waiting.Expect(r.ID, w)
+	}
+}
+
+func (r *run) expectNoMore() {
+	if over := r.expected; over != nil {
+		r.expected = nil
+		over()
+	}
 }
 
 // tooLarge is the failure of a run that has to remember more than the store takes.
@@ -103,6 +121,8 @@ func tooLarge(e runtime.Effect) *runtime.Error {
 // next start.
 func (r *run) parkRun(ctx context.Context) (*runtime.Error, error) {
 	w := r.waiting.Wait
+	r.expect(w)
+	defer r.expectNoMore()
 	row := r.rowOf()
 	row.Wait = w
 	row.Base = r.base(append(slices.Clone(r.done), *r.waiting), nil).encode()
@@ -121,6 +141,11 @@ func (r *run) parkRun(ctx context.Context) (*runtime.Error, error) {
 		return &runtime.Error{
 			Kind: runtime.RunError, Pos: r.waiting.Pos, Msg: r.waiting.Kind + ": " + wait.ErrTooMany.Error(),
 			Hint: "queue.max_bytes bounds them",
+		}, nil
+	case errors.Is(err, wait.ErrCrowded):
+		return &runtime.Error{
+			Kind: runtime.RunError, Pos: r.waiting.Pos, Msg: fmt.Sprintf("%s: %v (%d)", r.waiting.Kind, wait.ErrCrowded, wait.MaxPerKey),
+			Hint: "say more of the event that it waits for: its channel, user or thread",
 		}, nil
 	}
 	return nil, errors.Join(errAbandoned, err)

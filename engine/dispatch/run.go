@@ -64,6 +64,7 @@ type run struct {
 	waiting  *step
 	spent    time.Duration
 	known    *ended
+	expected func() // ends that events find the run though it is not parked yet
 	// effectAfterwards is what this process did for the returned value.
 	effectAfterwards *step
 	// notice is set while the server speaks for itself, answering while the
@@ -129,6 +130,7 @@ func (r *run) work() {
 	defer r.d.running.Done()
 	r.d.active.Store(r.ID, struct{}{})
 	defer r.d.active.Delete(r.ID)
+	defer r.expectNoMore()
 	known, err := r.already(r.d.runCtx)
 	if known != nil {
 		r.a.end(r, *known)

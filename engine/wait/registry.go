@@ -77,6 +77,13 @@ func NewRegistry(o Options) *Registry {
 // ErrTooMany says that no more runs can wait: their rows fill the store.
 var ErrTooMany = errors.New("too many runs wait")
 
+// ErrCrowded says that MaxPerKey runs wait for the same already.
+var ErrCrowded = errors.New("too many runs wait for the same events")
+
+// MaxPerKey is how many runs may wait with one key: each event that bears it is
+// tested against all of them.
+const MaxPerKey = 10_000
+
 // TimerPrefix begins the ids of the timers of waits.
 const TimerPrefix = "wait/"
 
@@ -171,10 +178,11 @@ func (g *Registry) Len() int { return g.index.Len() }
 
 // Get returns a row, or queue.ErrNotFound.
 func (g *Registry) Get(ctx context.Context, run string) (*Row, error) {
+	known := g.index.rev(run)
 	p, err := g.rows.Get(ctx, run)
 	if err != nil {
 		if errors.Is(err, queue.ErrNotFound) {
-			g.index.drop(run, ^uint64(0))
+			g.index.drop(run, known) // not what was written since
 		}
 		return nil, err
 	}
@@ -199,11 +207,27 @@ func (g *Registry) List(ctx context.Context, f func(Summary)) error {
 	})
 }
 
-// write stores a row in the place of what was read, and indexes it.
+// Expect has events find a run by what it is about to wait for, before it is
+// parked: none that comes meanwhile is missed. Whoever finds no row, or an older
+// one, waits for it as long as Expected says that it is to come. The function
+// that is returned ends this: call it, once, when the run is parked, or will not be.
+func (g *Registry) Expect(run string, w *Wait) (over func()) {
+	return g.index.expect(run, w.hashes())
+}
+
+// Expected reports whether a run is about to be parked, in this process. Ask
+// before the row is read: it is there when this is no more so.
+func (g *Registry) Expected(run string) bool { return g.index.expects(run) }
+
+// write stores a row in the place of what was read, and indexes it: what it is
+// to be found by before it is there, so that no event comes in between.
 func (g *Registry) write(ctx context.Context, r *Row, ttl time.Duration) error {
 	p, err := r.park()
 	if err != nil {
 		return err
+	}
+	if r.State == Waiting {
+		defer g.Expect(r.Run, r.Wait)()
 	}
 	rev, err := g.rows.Put(ctx, p, ttl)
 	if err != nil {
@@ -231,6 +255,9 @@ func (g *Registry) Park(ctx context.Context, r *Row) error {
 	if r.Rev == 0 && g.most > 0 && g.index.Bytes() > g.most { // what waits already must be able to go on
 		return fmt.Errorf("park: %w: %d of them take %d MiB", ErrTooMany, g.index.Len(), g.index.Bytes()>>20)
 	}
+	if g.index.crowd(r.Wait.hashes()) > MaxPerKey {
+		return fmt.Errorf("park: %w", ErrCrowded)
+	}
 	for {
 		err := g.write(ctx, r, 0)
 		if err == nil {
@@ -247,13 +274,28 @@ func (g *Registry) Park(ctx context.Context, r *Row) error {
 			return err
 		case Reached(now, r.Wait.Step):
 			if now.State == Waiting && now.Wait.Step == r.Wait.Step {
-				return g.setTimer(ctx, now)
+				return g.parked(ctx, now)
 			}
 			return nil
 		default:
 			r.Rev = now.Rev
 		}
 	}
+}
+
+// parked indexes a row that turned out to be there: who wrote it was not told,
+// or is no more. Then it sets its timer.
+func (g *Registry) parked(ctx context.Context, r *Row) error {
+	defer g.Expect(r.Run, r.Wait)() // what becomes of it meanwhile is noted
+	now, err := g.rows.Get(ctx, r.Run)
+	if err != nil {
+		return err
+	}
+	if s, err := summary(now); err == nil {
+		g.index.set(s)
+		g.tell()
+	}
+	return g.setTimer(ctx, r)
 }
 
 // Reached reports whether a run has parked at a step, or gone beyond it.

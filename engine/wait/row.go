@@ -126,8 +126,8 @@ func (r *Row) park() (queue.Parked, error) {
 		m.Kind, m.Step, m.Title = w.Kind, w.Step, cut(w.Title, 160)
 		m.Since, m.Until = milli(w.Since), milli(w.Until)
 		if r.State == Waiting {
-			for _, k := range w.Keys[:min(len(w.Keys), maxKeys)] {
-				m.Keys = append(m.Keys, strconv.FormatUint(hashKey(k), 36))
+			for _, k := range w.hashes() {
+				m.Keys = append(m.Keys, strconv.FormatUint(k, 36))
 			}
 		}
 	}
@@ -145,6 +145,15 @@ func (r *Row) park() (queue.Parked, error) {
 
 // maxKeys bounds the index keys of one wait.
 const maxKeys = 8
+
+// hashes are the numbers of the keys by which the wait is found.
+func (w *Wait) hashes() []uint64 {
+	out := make([]uint64, min(len(w.Keys), maxKeys))
+	for i := range out {
+		out[i] = hashKey(w.Keys[i])
+	}
+	return out
+}
 
 // summary reads the mark of a row.
 func summary(p queue.Parked) (Summary, error) {
