@@ -33,10 +33,11 @@ lint: ## report what is badly formatted or suspicious
 fmt: ## format the Go code
 	$(GO) tool gofumpt -w cmd engine runtime stdlib scripts examples
 
-bench: build ## Go benchmarks, then acks and webhooks of the server over loopback
+bench: build ## Go benchmarks, then acks, webhooks and waiting runs of the server over loopback
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./runtime/... ./stdlib/... ./engine/...
 	$(GO) run ./engine/ingress/ackbench
 	$(GO) run ./engine/ingress/hookbench -starling $(BIN)
+	$(GO) run ./engine/ingress/waitbench -starling $(BIN) -runs 2000 -clicks 200 -timers 200 -settle 5s
 
 fuzz: ## run every fuzz target for FUZZTIME (default 60s each)
 	@set -e; for pkg in $$($(GO) list $(PACKAGES)); do \

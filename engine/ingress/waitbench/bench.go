@@ -17,7 +17,7 @@ const patience = time.Minute
 // those that time out around a restart.
 type bench struct {
 	runs, clicks, conns, timers int
-	spread                      time.Duration
+	spread, settle              time.Duration
 
 	server *loadtest.Server
 	slack  *slack
@@ -31,11 +31,11 @@ func (b *bench) all() error {
 		return err
 	}
 	b.say("start", "with an empty store ready after %v", millis(took))
-	idle, _ := b.memory()
+	idle, _ := b.memory(0)
 	if err := b.park(); err != nil {
 		return err
 	}
-	full, below := b.memory()
+	full, below := b.memory(b.settle)
 	b.say("memory", "server %s idle, %s with %d waiting (%d bytes each); its workers %s", mib(idle), mib(full), b.runs, (full-idle)/int64(b.runs), mib(below))
 	if err := b.restart(); err != nil {
 		return err
@@ -56,10 +56,12 @@ func (b *bench) say(what, format string, args ...any) {
 	fmt.Printf("%-8s "+format+"\n", append([]any{what}, args...)...)
 }
 
-// memory is that of the server and of its workers, when it is quiet.
-func (b *bench) memory() (own, below int64) {
+// memory is that of the server and of its workers, when it has been quiet for so
+// long.
+func (b *bench) memory(settle time.Duration) (own, below int64) {
 	p := b.server.Process()
 	p.Quiet(time.Second, 60)
+	time.Sleep(settle)
 	return p.Memory()
 }
 
@@ -125,10 +127,16 @@ func (b *bench) send(c *loadtest.Conn, path, contentType string, body []byte) er
 
 // waiting waits until the server says that so many runs wait.
 func (b *bench) waiting(runs int) error {
-	return until("counts all that wait", func() bool {
-		n, err := b.server.Gauge("starling_waiting_runs")
+	var n float64
+	err := until("counts all that wait", func() (done bool) {
+		var err error
+		n, err = b.server.Gauge("starling_waiting_runs")
 		return err == nil && int(n) == runs
 	})
+	if err != nil {
+		return fmt.Errorf("%.0f of %d runs wait: %w", n, runs, err)
+	}
+	return nil
 }
 
 // until asks now and then, and gives up after patience.
@@ -160,7 +168,7 @@ func (b *bench) restart() error {
 	if err := b.waiting(b.runs); err != nil {
 		return err
 	}
-	own, _ := b.memory()
+	own, _ := b.memory(b.settle)
 	b.say("restart", "stopped after %v, ready after %v; killed, ready after %v; then %s of memory", millis(stopped), millis(orderly), millis(killed), mib(own))
 	return nil
 }

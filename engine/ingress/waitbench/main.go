@@ -36,6 +36,7 @@ func main() {
 	flag.IntVar(&b.conns, "connections", 16, "clicks at once")
 	flag.IntVar(&b.timers, "timers", 2_000, "how many more runs time out around a restart")
 	flag.DurationVar(&b.spread, "spread", 10*time.Second, "the time over which those are due; the server is down for the first half")
+	flag.DurationVar(&b.settle, "settle", 150*time.Second, "how long a quiet server is left alone before its memory is read: Go collects every two minutes, and gives back what is free")
 	flag.Parse()
 	if err := run(b, *binary, *dir, *sandbox); err != nil {
 		fmt.Fprintln(os.Stderr, "waitbench:", err)
