@@ -179,7 +179,9 @@ func (s *approvalSlack) reached(step int) (count int) {
 func choiceOf(job int) string { return [...]string{"yes", "no"}[job%2] }
 func userOf(job int) string   { return fmt.Sprintf("U%d", job%9) }
 
-// flight is where the runs were when the server was killed.
+// flight is where the runs were when the server was killed. Those between two
+// calls may also wait for their turn: of runs that were cut off twice few go on
+// at a time.
 type flight struct {
 	inCall   int // Slack was doing what they asked for, or answering
 	between  int // Slack had answered, and the next call was to come
@@ -281,10 +283,22 @@ func (c *crowd) click(over <-chan struct{}, job int) {
 		c.repeats.Add(1)
 		c.deliver(over, path, contentType, body)
 	}
-	if rand.IntN(4) == 0 {
+	if rand.IntN(4) == 0 && c.answered(over, job) {
 		c.late.Add(1)
 		c.deliver(over, path, contentType, clickOn(&j, job, 1-job%2, "ULATE"))
 	}
+}
+
+// answered waits until the answer to a question shows, or over is closed.
+func (c *crowd) answered(over <-chan struct{}, job int) bool {
+	for c.slack.job(job).step < 1 {
+		select {
+		case <-over:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return true
 }
 
 func clickOn(j *approvalJob, job, choice int, user string) []byte {
