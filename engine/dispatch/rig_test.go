@@ -37,7 +37,12 @@ type world struct {
 
 func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), store: queue.NewMemory(queue.MemoryOptions{}), far: &far{told: make(chan struct{}, 1)}, log: &lockedBuffer{}}
+	return newWorldOn(t, queue.NewMemory(queue.MemoryOptions{}), files)
+}
+
+func newWorldOn(t testing.TB, on queue.Store, files map[string]string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), store: on, far: &far{told: make(chan struct{}, 1)}, log: &lockedBuffer{}}
 	for path, text := range files {
 		w.write(path, text)
 	}
@@ -206,6 +211,13 @@ func (w *world) start(change ...func(*dispatch.Options)) *server {
 
 func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *server {
 	w.t.Helper()
+	return w.startOn(w.store, n, change...)
+}
+
+// startOn starts a server on a store that is its own connection to what the
+// world holds.
+func (w *world) startOn(on queue.Store, n int64, change ...func(*dispatch.Options)) *server {
+	w.t.Helper()
 	s := &server{w: w, killAt: n, done: make(chan error, 1), stop: make(chan struct{})}
 	s.pool = runtime.NewLocal(languages(w.t), runtime.LocalOptions{Parallel: 2})
 	s.loader = rules.NewLoader(rules.LoaderOptions{Dirs: []string{w.dir}, Pool: s.pool, Languages: endings, Grace: time.Nanosecond})
@@ -218,14 +230,14 @@ func (w *world) startKilledAt(n int64, change ...func(*dispatch.Options)) *serve
 			w.t.Fatal(f.Errors.Detail())
 		}
 	}
-	w.store.OnTimer(func(ctx context.Context, t queue.Timer) error {
+	on.OnTimer(func(ctx context.Context, t queue.Timer) error {
 		if !s.point() {
 			return queue.ErrClosed
 		}
 		return s.Timer(ctx, t)
 	})
 	o := dispatch.Options{
-		Store: &store{w.store, s}, Pool: s.pool, Rules: s.loader, Live: s.live(), Drain: 5 * time.Second,
+		Store: &store{on, s}, Pool: s.pool, Rules: s.loader, Live: s.live(), Drain: 5 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
