@@ -147,10 +147,11 @@ func (i inspector) Run(t dispatch.RunTrace) {
 		}
 		w.from[t.ID] = r
 	}
-	for _, of := range []*run{r, w.now} {
-		if of != nil {
-			of.take(t)
-		}
+	if r != nil {
+		r.take(t)
+	}
+	if w.now != nil && w.now != r {
+		w.now.take(t)
 	}
 }
 
@@ -162,8 +163,11 @@ func (r *run) take(t dispatch.RunTrace) {
 		r.traces = append(r.traces, t)
 		return
 	}
-	before := r.traces[at]
-	if len(t.Effects) == 0 || len(before.Effects) > 0 && t.Effects[0].Step > before.Effects[len(before.Effects)-1].Step {
+	before, done := r.traces[at], 0
+	for _, e := range before.Effects {
+		done = max(done, e.Step) // that of an answer is 0
+	}
+	if len(t.Effects) == 0 || t.Effects[0].Step == 0 || t.Effects[0].Step > done {
 		t.Effects = slices.Concat(before.Effects, t.Effects)
 		t.Logs = slices.Concat(before.Logs, t.Logs)
 	}
