@@ -61,8 +61,11 @@ func TestApprovalsSurviveKillNine(t *testing.T) {
 	s.restartIsQuiet()
 	t.Logf("%d approvals, %d kills, %d edits; of the runs at a kill, in all: %d in a call, %d about to wait or end, %d between two calls, %d with an answer and before the first call; besides %d slept and %d waited for people; %d kills met no run under way",
 		*approvals, s.kills, s.edits.Load(), s.at.inCall, s.at.parking, s.at.between, s.at.answered, s.at.asleep, s.at.waiting, s.idle)
+	s.slack.mu.Lock()
+	lookups := s.slack.lookups
+	s.slack.mu.Unlock()
 	t.Logf("in %v: %d requests found no server or got no answer, %d clicks were sent again, %d came too late; %d conversations were looked through for a message",
-		time.Since(began).Round(time.Millisecond), s.crowd.missed.Load(), s.crowd.repeats.Load(), s.crowd.late.Load(), s.slack.lookups)
+		time.Since(began).Round(time.Millisecond), s.crowd.missed.Load(), s.crowd.repeats.Load(), s.crowd.late.Load(), lookups)
 }
 
 // edit writes a new version of the script.
