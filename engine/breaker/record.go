@@ -83,7 +83,9 @@ func read(ctx context.Context, state queue.State) (map[string]Switch, error) {
 		if err := json.Unmarshal(text, &s); err != nil {
 			return nil, fmt.Errorf("read which rules are off: %s: %w", key, err)
 		}
-		out[s.Rule] = s
+		if s.State != enabled {
+			out[s.Rule] = s
+		}
 	}
 	return out, nil
 }
@@ -127,6 +129,13 @@ func (b *Breaker) follow(ctx context.Context) error {
 	return b.Load(ctx)
 }
 
+// enabled is the state of a rule that an operator has switched on a moment ago.
+// It is kept for a while, so that a process that has counted breaches before
+// that and is late to say so does not have the last word.
+const enabled State = "enabled"
+
+const enabledFor = 10 * time.Minute
+
 // change updates the switch of a rule in the store. decide sees the present
 // one, if any, and returns what is to be: nil for none; ok false leaves it.
 // b.store is held.
@@ -148,8 +157,12 @@ func (b *Breaker) change(ctx context.Context, rule, what string, decide func(old
 		case s == nil:
 			return queue.Change{Delete: true}, nil
 		}
-		text, err := json.Marshal(s)
-		return queue.Change{Value: text}, err
+		c := queue.Change{}
+		if s.State == enabled {
+			c.TTL = enabledFor
+		}
+		c.Value, err = json.Marshal(s)
+		return c, err
 	})
 	if err != nil || !changed {
 		return false, err
@@ -172,7 +185,10 @@ func (b *Breaker) keep(s Switch) {
 		}
 		var theirs *Switch
 		ours, err := b.change(b.done, s.Rule, "off."+s.Run, func(old *Switch) (*Switch, bool) {
-			if theirs = nil; old != nil && old.holds(s.Digest) && *old != s {
+			theirs = nil
+			switch {
+			case old == nil:
+			case old.State == enabled && !s.Since.After(old.Since), old.State != enabled && old.holds(s.Digest) && *old != s:
 				theirs = old
 			}
 			return &s, theirs == nil
@@ -184,6 +200,8 @@ func (b *Breaker) keep(s Switch) {
 		defer b.mu.Unlock()
 		delete(b.unsaved, s.Rule)
 		switch {
+		case theirs != nil && theirs.State == enabled:
+			b.lift(s.Rule)
 		case theirs != nil:
 			b.put(*theirs)
 		case ours:
@@ -234,7 +252,8 @@ func (b *Breaker) persist(f func() error) error {
 func (b *Breaker) Enable(ctx context.Context, rule string) error {
 	b.store.Lock()
 	defer b.store.Unlock()
-	changed, err := b.change(ctx, rule, "enable", func(old *Switch) (*Switch, bool) { return nil, old != nil })
+	on := &Switch{Rule: rule, State: enabled, Since: b.o.Now().UTC()}
+	changed, err := b.change(ctx, rule, "enable", func(old *Switch) (*Switch, bool) { return on, old != nil && old.State != enabled })
 	if err != nil {
 		return fmt.Errorf("switch rule on: %w", err)
 	}
