@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -69,7 +72,7 @@ func (b *bench) memory(settle time.Duration) (own, below int64) {
 func (b *bench) park() error {
 	began := time.Now()
 	before := b.server.Process().CPUTime()
-	if err := b.begin(0, b.runs, func(int) time.Duration { return 48 * time.Hour }); err != nil {
+	if err := b.begin("deploy", 0, b.runs, func(int) time.Duration { return 48 * time.Hour }); err != nil {
 		return err
 	}
 	if err := b.waiting(b.runs); err != nil {
@@ -83,9 +86,9 @@ func (b *bench) park() error {
 	return err
 }
 
-// begin has runs from..to begin and waits until each has asked. timeout says
+// begin has runs from..to of a rule begin and waits until each has asked. timeout says
 // after what time the n-th gives up.
-func (b *bench) begin(from, to int, timeout func(n int) time.Duration) error {
+func (b *bench) begin(rule string, from, to int, timeout func(n int) time.Duration) error {
 	var next atomic.Int64
 	next.Store(int64(from))
 	_, err := loadtest.Drive(b.server.Addr, 64, func(c *loadtest.Conn) (time.Duration, bool, error) {
@@ -99,13 +102,12 @@ func (b *bench) begin(from, to int, timeout func(n int) time.Duration) error {
 			return 0, false, fmt.Errorf("no run has asked for %v", patience)
 		}
 		limit := timeout(n)
-		b.slack.begins(n, limit)
-		return 0, true, b.send(c, "/slack/events", "application/json", event(n, limit))
+		return 0, true, b.send(c, "/slack/events", "application/json", event(n, rule, limit))
 	})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	return until("asks", func() bool { return b.slack.questions() >= to })
+	return until("every run has asked", func() bool { return b.slack.questions() >= to })
 }
 
 // send sends a signed request until it is acked: a server that is full says so,
@@ -128,7 +130,7 @@ func (b *bench) send(c *loadtest.Conn, path, contentType string, body []byte) er
 // waiting waits until the server says that so many runs wait.
 func (b *bench) waiting(runs int) error {
 	var n float64
-	err := until("counts all that wait", func() (done bool) {
+	err := until("the server counts all that wait", func() (done bool) {
 		var err error
 		n, err = b.server.Gauge("starling_waiting_runs")
 		return err == nil && int(n) == runs
@@ -143,7 +145,7 @@ func (b *bench) waiting(runs int) error {
 func until(what string, done func() bool) error {
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("nobody %s within %v", what, patience)
+			return fmt.Errorf("waited %v until %s", patience, what)
 		}
 	}
 	return nil
@@ -220,15 +222,16 @@ func (b *bench) click(conns int) error {
 // soon after it is back.
 func (b *bench) timeOut() error {
 	from, to := b.runs, b.runs+b.timers
-	first := time.Now().Add(3*time.Second + time.Duration(2*float64(b.timers)/b.pace*float64(time.Second)))
+	first := time.Now().Add(5*time.Second + time.Duration(3*float64(b.timers)/b.pace*float64(time.Second)))
 	limit := func(n int) time.Duration {
 		return max(time.Until(first.Add(b.spread*time.Duration(n-from)/time.Duration(b.timers))), time.Second)
 	}
-	if err := b.begin(from, to, limit); err != nil {
+	if err := b.begin("hurry", from, to, limit); err != nil {
 		return err
 	}
-	if err := b.waiting(len(b.left) + b.timers); err != nil {
-		return fmt.Errorf("before they time out: %w", err)
+	due, err := b.hurried()
+	if err != nil {
+		return err
 	}
 	b.server.Kill()
 	killed := time.Now()
@@ -238,7 +241,7 @@ func (b *bench) timeOut() error {
 		return err
 	}
 	ready := time.Now()
-	if err := until("times out", func() bool {
+	if err := until("every run has timed out", func() bool {
 		for n := to - 1; n >= from; n-- {
 			if b.slack.went(n).IsZero() {
 				return false
@@ -249,11 +252,13 @@ func (b *bench) timeOut() error {
 		return err
 	}
 	var down, up loadtest.Times
-	early := 0
+	early, alive := 0, 0
 	for n := from; n < to; n++ {
-		went, due := b.slack.went(n), b.slack.due(n)
+		went, due := b.slack.went(n), due[n]
 		switch {
-		case went.Before(due) || went.Before(killed):
+		case went.Before(killed):
+			alive++
+		case went.Before(due):
 			early++
 		case due.Before(ready):
 			down = append(down, went.Sub(ready))
@@ -261,7 +266,7 @@ func (b *bench) timeOut() error {
 			up = append(up, went.Sub(due))
 		}
 	}
-	b.say("timers", "%d in %v around a restart, ready after %v; %d before their time", b.timers, b.spread, millis(took), early)
+	b.say("timers", "%d in %v around a restart, ready after %v; %d too early; %d were over before the server was down", b.timers, b.spread, millis(took), early, alive)
 	for _, t := range []struct {
 		what  string
 		times loadtest.Times
@@ -269,6 +274,35 @@ func (b *bench) timeOut() error {
 		b.say("", "%d %s: p50 %v p99 %v max %v", len(t.times), t.what, t.times.Percentile(50), t.times.Percentile(99), t.times.Percentile(100))
 	}
 	return nil
+}
+
+// hurried waits until all that time out soon wait, or have gone on, and returns
+// the times at which those that wait are due, as the server keeps them.
+func (b *bench) hurried() (due map[int]time.Time, err error) {
+	err = until("the server lists all that time out", func() bool {
+		_, text, err := b.server.Get("/runs?state=waiting&limit=10000&rule=bench.star:hurry")
+		var list []struct {
+			Event string    `json:"event_id"`
+			Until time.Time `json:"until"`
+		}
+		if err != nil || json.Unmarshal([]byte(text), &list) != nil {
+			return false
+		}
+		due = make(map[int]time.Time, len(list))
+		for _, r := range list {
+			if n, err := strconv.Atoi(strings.TrimPrefix(r.Event, "EvBENCH")); err == nil {
+				due[n] = r.Until
+			}
+		}
+		gone := 0
+		for n := b.runs; n < b.runs+b.timers; n++ {
+			if due[n].IsZero() && !b.slack.went(n).IsZero() {
+				gone++
+			}
+		}
+		return len(due)+gone == b.timers
+	})
+	return due, err
 }
 
 func millis(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -45,8 +45,8 @@ func main() {
 }
 
 func run(b *bench, binary, dir, sandbox string) error {
-	if b.runs < 1 || 2*b.clicks > b.runs || b.timers < 0 || b.conns < 1 {
-		return fmt.Errorf("%d runs are too few for 2 × %d clicks", b.runs, b.clicks)
+	if b.runs < 1 || 2*b.clicks > b.runs || b.timers < 0 || b.timers > 10_000 || b.conns < 1 {
+		return fmt.Errorf("want at least one run and connection, 2 × %d clicks on %d runs, and 0 to 10000 timers, not %d", b.clicks, b.runs, b.timers)
 	}
 	dir, err := os.MkdirTemp(dir, "waitbench-")
 	if err != nil {

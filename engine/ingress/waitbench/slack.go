@@ -28,13 +28,17 @@ def deploy(e):
     answer = ask("Deploy *" + what + "* to *prod*?", ["yes", "no"], timeout = e.match["patience"])
     post(e.channel, what + ": " + (answer.choice if answer else "nobody"))
 
+def hurry(e):
+    deploy(e)
+
 on.message("^deploy (?P<what>[\\w-]+) within (?P<patience>[\\w.]+)", deploy)
+on.message("^hurry (?P<what>[\\w-]+) within (?P<patience>[\\w.]+)", hurry)
 `
 
-// event is the message that has the n-th run begin: about 1.2 KB.
-func event(n int, patience time.Duration) []byte {
-	return fmt.Appendf(nil, `{"token":"x","team_id":%q,"api_app_id":"A0BENCH01","event":{"type":"message","channel":"`+channel+`","user":"U0BENCH01","text":"deploy api-%d within %.3fs %s","ts":"1700000000.%06d","event_ts":"1700000000.%06d","channel_type":"channel","blocks":[{"type":"rich_text","block_id":"b","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"deploy api"}]}]}]},"type":"event_callback","event_id":"EvBENCH%d","event_time":1700000000,"authorizations":[{"enterprise_id":null,"team_id":%q,"user_id":"U0BOT","is_bot":true,"is_enterprise_install":false}],"is_ext_shared_channel":false,"event_context":"4-abc"}`,
-		team, n, n, patience.Truncate(time.Millisecond).Seconds(), filler, n%1000000, n%1000000, n, team)
+// event is the message that has the n-th run begin, by a rule: about 1.2 KB.
+func event(n int, rule string, patience time.Duration) []byte {
+	return fmt.Appendf(nil, `{"token":"x","team_id":%q,"api_app_id":"A0BENCH01","event":{"type":"message","channel":"`+channel+`","user":"U0BENCH01","text":"%s api-%d within %.3fs %s","ts":"1700000000.%06d","event_ts":"1700000000.%06d","channel_type":"channel","blocks":[{"type":"rich_text","block_id":"b","elements":[{"type":"rich_text_section","elements":[{"type":"text","text":"deploy api"}]}]}]},"type":"event_callback","event_id":"EvBENCH%d","event_time":1700000000,"authorizations":[{"enterprise_id":null,"team_id":%q,"user_id":"U0BOT","is_bot":true,"is_enterprise_install":false}],"is_ext_shared_channel":false,"event_context":"4-abc"}`,
+		team, n, rule, n, patience.Truncate(time.Millisecond).Seconds(), filler, n%1000000, n%1000000, n, team)
 }
 
 var filler = strings.Repeat("lorem ipsum dolor sit amet ", 20)
@@ -54,8 +58,7 @@ type question struct {
 	at     time.Time // when it was asked
 	ts     string
 	button string
-	limit  time.Duration // how long it waits
-	went   time.Time     // when the run went on; zero: it has not
+	went   time.Time // when the run went on; zero: it has not
 	next   chan struct{}
 }
 
@@ -144,20 +147,6 @@ func (s *slack) called(n int, button, ts string, now time.Time) {
 			close(q.next)
 		}
 	}
-}
-
-// due is when the n-th run should give up: it waits from its question on.
-func (s *slack) due(n int) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.runs[n].at.Add(s.runs[n].limit)
-}
-
-// begins notes how long the n-th run is to wait.
-func (s *slack) begins(n int, limit time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.runs[n].limit = limit.Truncate(time.Millisecond)
 }
 
 // questions is how many runs have asked.

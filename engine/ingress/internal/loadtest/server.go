@@ -50,7 +50,7 @@ func (s *Server) Start() (took time.Duration, err error) {
 		return 0, err
 	}
 	for deadline := began.Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		status, _, err := s.get("/readyz")
+		status, _, err := s.Get("/readyz")
 		if err == nil && status == http.StatusOK {
 			return time.Since(began), nil
 		}
@@ -115,7 +115,7 @@ func (s *Server) Kill() {
 
 // Gauge is a figure of the server's metrics, by its name with labels.
 func (s *Server) Gauge(name string) (float64, error) {
-	_, text, err := s.get("/metrics")
+	_, text, err := s.Get("/metrics")
 	if err != nil {
 		return 0, err
 	}
@@ -127,7 +127,8 @@ func (s *Server) Gauge(name string) (float64, error) {
 	return 0, fmt.Errorf("the server has no metric %s", name)
 }
 
-func (s *Server) get(path string) (status int, text string, err error) {
+// Get asks the operator's port, and returns the answer.
+func (s *Server) Get(path string) (status int, text string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+path, http.NoBody)
