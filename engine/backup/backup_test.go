@@ -81,6 +81,7 @@ func fill(t testing.TB, s queue.Store) {
 		}
 	}
 	installs(t, s, installKey).install(t, "T1")
+	park(t, s)
 	at := time.Date(2100, 1, 2, 3, 4, 5, 6, time.UTC)
 	for _, tm := range []queue.Timer{{ID: "schedule/a.star:tick", Key: "schedule", At: at, Body: []byte(`{"due":"2100-01-02T03:04:05Z"}`)}, {ID: "after/1", Key: "C1", At: at, Body: []byte{1, 2}}, {ID: "empty", At: at}} {
 		if err := s.Timers().Set(t.Context(), tm); err != nil {
@@ -225,6 +226,7 @@ func same(t *testing.T, one, two queue.Store) {
 			}
 			fmt.Fprintf(&b, "%q %x %v\n", k.Key, v, expires.Round(2*time.Second).UTC())
 		}
+		b.WriteString(parked(t, s))
 		timers, err := s.Timers().All(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -312,7 +314,7 @@ func TestNothingIsWrittenOfABadArchive(t *testing.T) {
 		"an unknown end":         {head + good + `],"after":1}`, `unknown field "after"`},
 		"a record that is none":  {rec(`7`), "record 2"},
 		"an unknown kind":        {rec(`{"kind":"kw","script":"a","key":"k","value":1}`), `record 2: unknown kind "kw" (did you mean kv?)`},
-		"code":                   {rec(`{"kind":"source","key":"a.star","value":"fail()"}`), `unknown kind "source"`},
+		"code":                   {rec(`{"kind":"source","key":"a.star","value":"fail()"}`), "source has data alone"},
 		"an unknown field":       {rec(`{"kind":"kv","script":"a","key":"k","value":1,"exec":"x"}`), `unknown field "exec"`},
 		"a field twice":          {rec(`{"kind":"kv","script":"a","key":"k","value":1,"value":2}`), `field "value" is there twice`},
 		"a field twice, inside":  {rec(`{"kind":"kv","script":"a","key":"k","value":{"x":[{"y":1,"y":1}]}}`), `field "y" is there twice`},

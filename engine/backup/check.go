@@ -15,6 +15,7 @@ import (
 
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/install"
+	"github.com/starling-rules/starling/engine/wait"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -148,10 +149,36 @@ func (r *Record) Check() error {
 		}
 	}
 	b, err := r.held()
-	if err == nil && r.Kind == Install {
-		err = install.CheckRecord(r.Key, b)
+	if err != nil {
+		return err
+	}
+	switch r.Kind {
+	case Install:
+		return install.CheckRecord(r.Key, b)
+	case Wait, Source:
+		if r.Value != nil || r.Expires != nil {
+			return fmt.Errorf("%s has data alone", r.Kind)
+		}
+		if r.Kind == Source {
+			return checkSource(r.Key, b)
+		}
+		_, _, err = wait.Parked(r.Key, bytes.Clone(b))
 	}
 	return err
+}
+
+// checkSource refuses what are no sources, and those of another version than
+// the name says. The sum is taken as it is: it counts the version of the
+// compiler, which may have been another one when it was made.
+func checkSource(name string, b []byte) error {
+	bundle, err := runtime.DecodeBundle(bytes.Clone(b))
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if bundle.Digest.String() != name {
+		return errors.New("data: not the version that the key says")
+	}
+	return nil
 }
 
 func (r *Record) checkNames() error {

@@ -15,14 +15,16 @@
 //	],"count":12,"sha256":"…"}
 //
 // It is read piece by piece: memory is bounded by one record, and 16 bytes for
-// each record so that none is there twice. Nothing in an archive is code, and
-// nothing is written before all of it has been read and found good.
+// each record so that none is there twice. Nothing in an archive is code but the
+// versions of scripts that runs wait on; and nothing is written before all of it
+// has been read and found good.
 //
 // What an archive holds is as of the moment at which each record was read: of
 // one key always one state, of several keys not one moment. Where scripts keep
-// what belongs together under one key, that is whole in an archive. Events and
-// their runs are not state: an archive does not hold them, nor what is
-// remembered of Slack, which is looked up again.
+// what belongs together under one key, that is whole in an archive. Runs that
+// wait are state, with what they did so far; events, runs under way and those
+// that have ended are not: an archive does not hold them, nor what is remembered
+// of Slack, which is looked up again.
 package backup
 
 import (
@@ -48,13 +50,16 @@ const (
 	Once         = "once"         // what a script does once
 	Conversation = "conversation" // the state of a conversation of a script
 	Switch       = "switch"       // a rule that is off
+	Source       = "source"       // a version of a script that a run waits on
+	Wait         = "wait"         // a run that waits
 	Timer        = "timer"        // what falls due: a schedule's next and last firing
 	Install      = "install"      // a workspace that has installed the app, encrypted as it is in the store
 	State        = "state"        // what other parts of the server keep
 )
 
-// Kinds are all kinds, in the order of an archive.
-var Kinds = []string{KV, Shared, Once, Conversation, Switch, Timer, Install, State}
+// Kinds are all kinds, in the order of an archive: a timer comes behind the run
+// that it wakes, and a run behind the version that it needs.
+var Kinds = []string{KV, Shared, Once, Conversation, Switch, Source, Wait, Timer, Install, State}
 
 // Record is one thing that is kept.
 type Record struct {
@@ -128,8 +133,8 @@ const (
 	Deleted Change = "delete"
 )
 
-// spaces are where kinds are kept in the state of a store. Timers have a place
-// of their own.
+// spaces are where kinds are kept in the state of a store. Timers, runs and
+// sources have places of their own.
 const (
 	switchSpace = "breaker/"
 	// switchChanges tells other processes that a switch was changed: it counts

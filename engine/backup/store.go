@@ -45,11 +45,16 @@ func (s *Store) Export(ctx context.Context, only Filter, f func(*Record) error) 
 		byKind[r.Kind] = append(byKind[r.Kind], r)
 	}
 	for _, kind := range Kinds {
-		if kind == Timer {
-			if err := s.timers(ctx, only, f); err != nil {
-				return err
-			}
-			continue
+		switch kind {
+		case Timer:
+			err = s.timers(ctx, only, f)
+		case Wait:
+			err = s.waits(ctx, only, f)
+		case Source:
+			err = s.sources(ctx, only, f)
+		}
+		if err != nil {
+			return err
 		}
 		for _, r := range byKind[kind] {
 			if err := s.read(ctx, r, only.NoValues, f); err != nil {
@@ -63,7 +68,7 @@ func (s *Store) Export(ctx context.Context, only Filter, f func(*Record) error) 
 // keys lists the keys that the filter may let through: of one key it asks for
 // that alone.
 func (s *Store) keys(ctx context.Context, only Filter) ([]queue.KeyInfo, error) {
-	if only.Key == "" || len(only.Kinds) != 1 || only.Kinds[0] == Timer {
+	if only.Key == "" || len(only.Kinds) != 1 || elsewhere(only.Kinds[0]) {
 		return s.Queue.State().Keys(ctx, "")
 	}
 	r := Record{Kind: only.Kinds[0], Script: only.Script, Key: only.Key}
@@ -128,8 +133,13 @@ func (s *Store) Put(ctx context.Context, records []*Record, dry bool) ([]Change,
 	changes := make([]Change, 0, len(records))
 	for _, r := range records {
 		put := s.put
-		if r.Kind == Timer {
+		switch r.Kind {
+		case Timer:
 			put = s.putTimer
+		case Wait:
+			put = s.putWait
+		case Source:
+			put = s.putSource
 		}
 		c, err := put(ctx, r, dry)
 		if err != nil {
@@ -211,8 +221,8 @@ func (s *Store) Delete(ctx context.Context, records []*Record) error {
 		if err := r.checkNames(); err != nil || !slices.Contains(Kinds, r.Kind) {
 			return fmt.Errorf("delete %s: no such record", r)
 		}
-		if r.Kind == Timer {
-			if err := s.Queue.Timers().Cancel(ctx, r.Owner, r.Key); err != nil {
+		if elsewhere(r.Kind) {
+			if err := s.deleteElsewhere(ctx, r); err != nil {
 				return err
 			}
 			continue

@@ -2,6 +2,7 @@ package wait
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -141,6 +142,26 @@ func (r *Row) park() (queue.Parked, error) {
 	}
 	p.Mark = string(b)
 	return p, nil
+}
+
+// ErrOver says that a run has ended.
+var ErrOver = errors.New("it has ended")
+
+// Parked is a row that was taken from a store, to be put into another one: its
+// body, checked, with the mark that belongs to it. Runs that have ended are none.
+func Parked(run string, body []byte) (queue.Parked, *Row, error) {
+	r, err := decodeRow(queue.Parked{Run: run, Body: body})
+	if err != nil {
+		return queue.Parked{}, nil, err
+	}
+	switch {
+	case r.State == Ended:
+		return queue.Parked{}, nil, fmt.Errorf("run %s: %w", run, ErrOver)
+	case r.Wait == nil, r.State != Waiting && r.State != Answered, r.State == Answered && r.Answer == nil:
+		return queue.Parked{}, nil, fmt.Errorf("run %s neither waits nor is answered", run)
+	}
+	p, err := r.park()
+	return p, r, err
 }
 
 // maxKeys bounds the index keys of one wait.
