@@ -145,7 +145,7 @@ func (b *bench) waiting(runs int) error {
 func until(what string, done func() bool) error {
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %v until %s", patience, what)
+			return fmt.Errorf("waited %v in vain until %s", patience, what)
 		}
 	}
 	return nil
