@@ -163,7 +163,7 @@ func (a *activity) start() {
 		return
 	}
 	if a.hears != nil {
-		a.d.running.Go(func() { a.heard(a.d.hear(a.e, a.hears)) })
+		a.d.inLine(a.hears, func() { a.heard(a.d.hear(a.e, a.hears)) })
 	}
 	for _, r := range begin {
 		r.start()

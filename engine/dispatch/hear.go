@@ -32,6 +32,17 @@ func (d *Dispatcher) hears(e *event.Event) *hearing {
 	return &hearing{runs: runs, ref: ref, step: step}
 }
 
+// inLine calls f in another goroutine: of events that name one run, in the order
+// in which they are handed over, which is that of their acks in a conversation.
+// Whoever was told that his answer is taken is not overtaken by who comes later.
+func (d *Dispatcher) inLine(h *hearing, f func()) {
+	if h.ref == "" {
+		d.running.Go(f)
+		return
+	}
+	d.clicks.do(h.ref, d.running.Go, func() bool { return false }, func() {}, f)
+}
+
 // hear tells the runs of an event. It can be repeated: an event counts once for
 // each. The error means that it has to be, at the next start.
 func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
