@@ -24,6 +24,9 @@ func (o *Operator) State() backup.Target {
 		if o.Breaker != nil {
 			err = errors.Join(err, o.Breaker.Load(ctx))
 		}
+		if o.Waiting != nil { // runs that came in with the archive
+			err = errors.Join(err, o.Waiting.Load(ctx))
+		}
 		return err
 	}}
 }
