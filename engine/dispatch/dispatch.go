@@ -121,7 +121,7 @@ type Dispatcher struct {
 	waiters   waiters
 	cooldowns cooldowns
 	lookups   lookups
-	clicks    lookups // by the run that they name
+	clicks    lookups  // by the run that they name
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
 	waiting   *wait.Registry
