@@ -202,7 +202,7 @@ func (p *Pool) onLong() {
 		}
 		busyOnes = true
 		pid := w.cmd.Process.Pid
-		switch _, began := w.current(); {
+		switch at, began := w.current(); {
 		case w.long && now.Sub(w.aside) > asideAtMost:
 			if used, ok := processorTime(pid); ok && used-w.asideUsed < now.Sub(w.aside)/asideShare {
 				w.aside = time.Time{}
@@ -211,8 +211,9 @@ func (p *Pool) onLong() {
 			} else {
 				w.aside, w.asideUsed = now, used
 			}
-		case w.long || !began.Before(now.Add(-longAfter)):
-		case setIdle(pid):
+		case w.long || !began.Before(now.Add(-longAfter)), !w.patience.worked(longAfter / 2):
+			// It is not long, or was given no processor so far.
+		case !w.flights[at].t.load && setIdle(pid):
 			w.long, w.aside = true, now
 			w.asideUsed, _ = processorTime(pid)
 		default:
@@ -242,7 +243,7 @@ func (p *Pool) freeFollowers() (batches []batch, held int) {
 		if w.crew == &p.main && w.patience.worked(stallAfter/4) {
 			held++
 		}
-		if next := at + 1; next < len(w.flights) && w.flights[next].follows {
+		if next := at + 1; next < len(w.flights) && w.flights[next].follows && w.unwritten.Load() == 0 {
 			batches = append(batches, p.takeBack(w, next))
 			w.patience.begin()
 		}

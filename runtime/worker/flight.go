@@ -40,6 +40,7 @@ func send(batches []batch) {
 		b := &batches[i]
 		if len(b.tasks) == 1 && b.preload == nil && b.forget == nil && b.cancel.to == 0 && !b.slow {
 			b.w.write(b.tasks[0].frame)
+			b.w.unwritten.Add(-1)
 			continue
 		}
 		room := batchBuffers.Get().(*[]byte)
@@ -60,6 +61,7 @@ func send(batches []batch) {
 			buf = append(buf, t.frame...)
 		}
 		b.w.write(buf)
+		b.w.unwritten.Add(-1)
 		if cap(buf) <= 2*bytesAhead {
 			*room = buf
 			batchBuffers.Put(room)
@@ -170,6 +172,7 @@ func (p *Pool) takeBack(w *worker, i int) batch {
 	w.requests++
 	nobody := &task{script: w.flights[0].t.script, settled: true, limits: runtime.Limits{Deadline: confirmWithin}, call: &runtime.Call{}}
 	w.flights = append(w.flights, flight{t: nobody, number: w.requests, cancel: true})
+	w.unwritten.Add(1)
 	return batch{w: w, cancel: span{from, w.cancelled}}
 }
 

@@ -216,7 +216,7 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 		d, _ := time.ParseDuration(rest)
 		time.Sleep(d)
 		return done("slept")
-	case "burn":
+	case "burn", "tire": // tired, it sleeps
 		d, _ := time.ParseDuration(rest)
 		used := func() time.Duration {
 			var u syscall.Rusage
@@ -224,6 +224,9 @@ func do(ctx context.Context, cmd string, c *runtime.Call) *runtime.Reply {
 			return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 		}
 		for end := used() + d; used() < end; {
+		}
+		if verb == "tire" {
+			time.Sleep(20 * time.Second)
 		}
 		return done("burnt")
 	case "none":

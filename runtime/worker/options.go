@@ -120,8 +120,9 @@ const (
 	longAfter = 5 * time.Millisecond
 	// A worker that stands back and is left less than that share of a processor
 	// for so long is one among the others again: other programs must not have
-	// a script miss its deadline.
-	asideAtMost = 40 * time.Millisecond
+	// a script miss its deadline. One that loads a script does not stand back: that
+	// is done with low priority anyway while events come in.
+	asideAtMost = 20 * time.Millisecond
 	asideShare  = 4
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,9 @@ type worker struct {
 	writing  sync.Mutex
 	rest     []byte
 	spilling bool
+	// unwritten counts the batches that were made and are not written: requests
+	// are numbered as they are made, and nothing may overtake them.
+	unwritten atomic.Int32
 
 	up    chan struct{} // closed when the worker is ready, or upErr is set
 	upErr error

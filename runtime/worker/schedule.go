@@ -148,6 +148,7 @@ func (l *lanes) add(lane string) {
 func (p *Pool) assign(c *crew, w *worker, t *task) batch {
 	b := batch{w: w, forget: w.forget, tasks: []*task{t}}
 	w.state, w.forget, w.crew = busy, nil, c
+	w.unwritten.Add(1)
 	c.busy++
 	if p.opt.Own {
 		w.owner = t.owner()

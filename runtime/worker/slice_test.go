@@ -48,8 +48,8 @@ func TestLongPassesStandBack(t *testing.T) {
 	wg.Wait()
 }
 
-// A pass that is left no processor, here because it sleeps, stands back only for
-// a while: others that want the processor must not have it miss its deadline.
+// A long pass that is left no processor, here because it sleeps then, stands back
+// only for a while: others that want the processor must not have it miss its deadline.
 func TestWhoIsLeftNothingStandsBackNoMore(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: time.Minute}})
@@ -65,7 +65,7 @@ func TestWhoIsLeftNothingStandsBackNoMore(t *testing.T) {
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	wg.Go(func() {
-		_, _ = p.Run(ctx, &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte("sleep 20s"), RunID: "r2"})
+		_, _ = p.Run(ctx, &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte("tire 20ms"), RunID: "r2"})
 	})
 	eventually(t, "long slices", func() bool {
 		now, err := unix.SchedGetAttr(pid, 0)
@@ -84,7 +84,7 @@ func TestUsualSlicesAfterALongPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantReturn(t, p, d, "sleep 100ms", "slept")
+	wantReturn(t, p, d, "burn 60ms", "burnt")
 	wantReturn(t, p, d, "pid", int64(pid))
 	if after, err := unix.SchedGetAttr(pid, 0); err != nil || after.Policy != before.Policy || after.Runtime != before.Runtime {
 		t.Errorf("slices were %d ns and are %d ns: %v", before.Runtime, after.Runtime, err)
