@@ -228,7 +228,7 @@ on.mention("^hello (?P<n>.+)", hello)
 			select {
 			case <-done:
 				return
-			case <-time.After(150 * time.Millisecond):
+			case <-time.After(400 * time.Millisecond):
 			}
 		}
 	})

@@ -263,7 +263,7 @@ func (c *Client) call(ctx context.Context, method string, args *runtime.Dict, o 
 	if err != nil {
 		return Result{}, err
 	}
-	if c.renewed(ctx, o, res, r.token) {
+	for try := 0; try < maxTokens && c.renewed(ctx, o, res, r.token); try++ {
 		if res, err = c.carry(ctx, key, width, r); err != nil {
 			return Result{}, err
 		}
@@ -271,8 +271,12 @@ func (c *Client) call(ctx context.Context, method string, args *runtime.Dict, o 
 	return c.done(method, o, start, res), nil
 }
 
+// maxTokens is how often a call is made again with another token: while it
+// waits for its turn, the next one may end as well.
+const maxTokens = 3
+
 // renewed reports whether Slack has refused the token of a call, and there is
-// another one now: the call was not carried out, and is made again, once.
+// another one now: the call was not carried out, and is made again.
 func (c *Client) renewed(ctx context.Context, o CallOptions, res Result, token string) bool {
 	renewer, ok := c.o.Tokens.(Renewer)
 	if !ok || res.OK || token == "" || !Refused(res.Error) {

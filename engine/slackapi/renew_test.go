@@ -34,7 +34,7 @@ func (r *rotating) Renew(_ context.Context, team, _, _ string, _ bool, token, co
 	return true
 }
 
-func TestACallIsMadeAgainOnceWithARenewedToken(t *testing.T) {
+func TestACallIsMadeAgainWithARenewedToken(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tokens     []string
@@ -42,10 +42,17 @@ func TestACallIsMadeAgainOnceWithARenewedToken(t *testing.T) {
 		want       string
 		calls, ask []string
 	}{
-		"good":              {[]string{"a", "b"}, nil, "", []string{"a"}, nil},
-		"expired":           {[]string{"a", "b"}, map[string]string{"a": "token_expired"}, "", []string{"a", "b"}, []string{"T1 a token_expired"}},
-		"no other":          {[]string{"a"}, map[string]string{"a": "token_revoked"}, "token_revoked", []string{"a"}, []string{"T1 a token_revoked"}},
-		"the next is, too":  {[]string{"a", "b", "c"}, map[string]string{"a": "token_expired", "b": "token_expired"}, "token_expired", []string{"a", "b"}, []string{"T1 a token_expired"}},
+		"good":             {[]string{"a", "b"}, nil, "", []string{"a"}, nil},
+		"expired":          {[]string{"a", "b"}, map[string]string{"a": "token_expired"}, "", []string{"a", "b"}, []string{"T1 a token_expired"}},
+		"no other":         {[]string{"a"}, map[string]string{"a": "token_revoked"}, "token_revoked", []string{"a"}, []string{"T1 a token_revoked"}},
+		"the next is, too": {[]string{"a", "b", "c"}, map[string]string{"a": "token_expired", "b": "token_expired"}, "", []string{"a", "b", "c"}, []string{"T1 a token_expired", "T1 b token_expired"}},
+		"all are": {
+			[]string{"a", "b", "c", "d", "e"},
+			map[string]string{"a": "token_expired", "b": "token_expired", "c": "token_expired", "d": "token_expired"},
+			"token_expired",
+			[]string{"a", "b", "c", "d"},
+			[]string{"T1 a token_expired", "T1 b token_expired", "T1 c token_expired"},
+		},
 		"refused otherwise": {[]string{"a", "b"}, map[string]string{"a": "channel_not_found"}, "channel_not_found", []string{"a"}, nil},
 	} {
 		tokens := &rotating{tokens: c.tokens}
