@@ -118,12 +118,12 @@ const (
 	longSlice  = 50 * time.Millisecond
 	// longAfter is when a worker stands back: some passes of a usual rule.
 	longAfter = 5 * time.Millisecond
-	// A worker that stands back and is left less than that share of a processor
+	// A worker that stands back and is left less than half of a processor
 	// for so long is one among the others again: other programs must not have
 	// a script miss its deadline. One that loads a script does not stand back: that
 	// is done with low priority anyway while events come in.
 	asideAtMost = 20 * time.Millisecond
-	asideShare  = 4
+	asideShare  = 2
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is
