@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,15 +38,7 @@ func newWorkspace(t testing.TB) *workspace {
 }
 
 func (w *workspace) serve(rw http.ResponseWriter, r *http.Request) {
-	args := map[string]any{}
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		_ = json.NewDecoder(r.Body).Decode(&args)
-	} else {
-		_ = r.ParseForm()
-		for k := range r.PostForm {
-			args[k] = r.PostForm.Get(k)
-		}
-	}
+	args := arguments(r)
 	text := func(k string) string { s, _ := args[k].(string); return s }
 	method, token := strings.TrimPrefix(r.URL.Path, "/api/"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	w.mu.Lock()

@@ -44,15 +44,7 @@ func newWorkspaces(t testing.TB) *workspaces {
 }
 
 func (w *workspaces) serve(out http.ResponseWriter, r *http.Request) {
-	args := map[string]any{}
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		_ = json.NewDecoder(r.Body).Decode(&args)
-	} else {
-		_ = r.ParseForm()
-		for k := range r.PostForm {
-			args[k] = r.PostForm.Get(k)
-		}
-	}
+	args := arguments(r)
 	method, token := strings.TrimPrefix(r.URL.Path, "/api/"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	w.mu.Lock()
 	w.calls = append(w.calls, strings.TrimRight(fmt.Sprint(token, " ", method, " ", args["team_id"]), " <nil>"))

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-rules/starling/engine"
 	"github.com/starling-rules/starling/engine/config"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 	"github.com/starling-rules/starling/scripts"
 )
 
@@ -214,7 +215,7 @@ func until(t *testing.T, ok func() bool) {
 // A server of a cluster learns of a rename from the one that Slack has told.
 func TestARenameReachesTheOtherServersOfACluster(t *testing.T) {
 	t.Parallel()
-	addr := natsServer(t)
+	addr := queuetest.Server(t)
 	w := newWorkspace(t)
 	start := func() *rig {
 		store, err := queue.Open(t.Context(), queue.Options{URL: addr, Shards: 2, MaxBytes: 64 << 20, Lease: 2 * time.Second})

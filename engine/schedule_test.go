@@ -13,11 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"github.com/starling-rules/starling/engine"
 	"github.com/starling-rules/starling/engine/door"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 	"github.com/starling-rules/starling/runtime"
 )
 
@@ -305,29 +304,9 @@ on.schedule("0 0 1 1 *", lambda e: None, name="off", enabled=False)
 	}
 }
 
-// natsServer is a server of its own on loopback.
-func natsServer(t *testing.T) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 30, MaxPayload: 4 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server does not start")
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s.ClientURL()
-}
-
 func TestTwoServersOnOneStoreFireOnce(t *testing.T) {
 	t.Parallel()
-	addr := natsServer(t)
+	addr := queuetest.Server(t)
 	files := map[string]string{"a.star": `
 on.schedule("every 1s", lambda e: probe.see(name="tick", at=e.scheduled_at), catch_up="all", overlap="allow", name="tick")
 `}

@@ -40,16 +40,22 @@ func newSlack(t testing.TB) *slack {
 	return s
 }
 
-func (s *slack) serve(w http.ResponseWriter, r *http.Request) {
+// arguments are those of a call of Slack's Web API, however they were sent.
+func arguments(r *http.Request) map[string]any {
 	args := map[string]any{}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 		_ = json.NewDecoder(r.Body).Decode(&args)
-	} else {
-		_ = r.ParseForm()
-		for k := range r.PostForm {
-			args[k] = r.PostForm.Get(k)
-		}
+		return args
 	}
+	_ = r.ParseForm()
+	for k := range r.PostForm {
+		args[k] = r.PostForm.Get(k)
+	}
+	return args
+}
+
+func (s *slack) serve(w http.ResponseWriter, r *http.Request) {
+	args := arguments(r)
 	delete(args, "metadata")
 	method := strings.TrimPrefix(r.URL.Path, "/api/")
 	out := map[string]any{"ok": true}

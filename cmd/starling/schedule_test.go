@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 )
 
 // tickRule posts each second once, whatever happens.
@@ -79,7 +81,7 @@ func TestSchedulesFireOnceThroughKillNine(t *testing.T) {
 
 func TestAProcessTakesTheSchedulesOfOneThatWasKilled(t *testing.T) {
 	slow(t)
-	nats := natsServer(t)
+	nats := queuetest.Server(t)
 	rules := t.TempDir()
 	writeFile(t, filepath.Join(rules, "tick.star"), tickRule)
 	slack := newFakeSlack(t)

@@ -8,36 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 	"github.com/starling-rules/starling/engine/sim"
 )
-
-// natsServer is a store on loopback that several servers can share.
-func natsServer(t *testing.T) (url string) {
-	t.Helper()
-	nats, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 8 << 30, MaxPayload: 4 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	nats.Start()
-	t.Cleanup(func() {
-		nats.Shutdown()
-		nats.WaitForShutdown()
-	})
-	if !nats.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server does not start")
-	}
-	return nats.ClientURL()
-}
 
 // Two servers share a store and the connections of an app. One is killed amid
 // the work, with its sockets and its runs: nothing is lost, nothing done twice.
 func TestAServerTakesTheSocketsAndRunsOfOneThatWasKilled(t *testing.T) {
 	slow(t)
-	nats := natsServer(t)
+	nats := queuetest.Server(t)
 	s, rules := socketSlack(t), t.TempDir()
 	writeFile(t, filepath.Join(rules, "job.star"), echoRule)
 	start := func() *child {

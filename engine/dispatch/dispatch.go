@@ -120,8 +120,8 @@ type Dispatcher struct {
 	Options
 	waiters   waiters
 	cooldowns cooldowns
-	lookups   lookups
-	clicks    lookups  // by the run that they name
+	lookups   inOrder  // by conversation
+	clicks    inOrder  // by the run that they name
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
 	waiting   *wait.Registry

@@ -40,7 +40,7 @@ func (d *Dispatcher) inLine(h *hearing, f func()) {
 		d.running.Go(f)
 		return
 	}
-	d.clicks.do(h.ref, d.running.Go, func() bool { return false }, func() {}, f)
+	d.clicks.behind(h.ref, d.running.Go, f)
 }
 
 // hear tells the runs of an event. It can be repeated: an event counts once for

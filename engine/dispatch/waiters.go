@@ -97,9 +97,9 @@ func (c *cooldowns) cancel(key, run string) {
 	}
 }
 
-// lookups keep the events of a conversation in order while the names that
-// their rules go by are looked up.
-type lookups struct {
+// inOrder keeps what belongs to one key in order: the events of a conversation
+// while the names that their rules go by are looked up, the clicks on a question.
+type inOrder struct {
 	mu sync.Mutex
 	m  map[string][]func()
 }
@@ -107,7 +107,7 @@ type lookups struct {
 // do calls then at once if known says so and nothing of the conversation
 // waits; else after look, in another goroutine, in the order of the calls.
 // The calls for one conversation come one after another.
-func (l *lookups) do(conversation string, spawn func(func()), known func() bool, look, then func()) {
+func (l *inOrder) do(conversation string, spawn func(func()), known func() bool, look, then func()) {
 	l.mu.Lock()
 	_, busy := l.m[conversation]
 	l.mu.Unlock()
@@ -115,19 +115,25 @@ func (l *lookups) do(conversation string, spawn func(func()), known func() bool,
 		then()
 		return
 	}
+	l.behind(conversation, spawn, func() { look(); then() })
+}
+
+// behind calls f in another goroutine, after those that were given for the same
+// key before.
+func (l *inOrder) behind(key string, spawn func(func()), f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.m == nil {
 		l.m = map[string][]func(){}
 	}
-	waiting, busy := l.m[conversation]
-	l.m[conversation] = append(waiting, func() { look(); then() })
+	waiting, busy := l.m[key]
+	l.m[key] = append(waiting, f)
 	if !busy {
-		spawn(func() { l.drain(conversation) })
+		spawn(func() { l.drain(key) })
 	}
 }
 
-func (l *lookups) drain(conversation string) {
+func (l *inOrder) drain(conversation string) {
 	for {
 		l.mu.Lock()
 		next := l.m[conversation]

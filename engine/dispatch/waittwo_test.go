@@ -9,32 +9,11 @@ import (
 	"testing"
 	"time"
 
-	nats "github.com/nats-io/nats-server/v2/server"
-
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 	"github.com/starling-rules/starling/engine/wait"
 )
-
-// natsServer is a server of its own on loopback.
-func natsServer(t *testing.T) string {
-	t.Helper()
-	s, err := nats.NewServer(&nats.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 30, MaxPayload: 4 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server does not start")
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s.ClientURL()
-}
 
 // pair are two processes on one store, and of each a channel whose events it is
 // given. What one of them writes as the answer of a run is held until it is let.
@@ -49,7 +28,7 @@ type pair struct {
 
 func newPair(t *testing.T, rules string) *pair {
 	t.Helper()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	open := func() queue.Store {
 		s, err := queue.Open(t.Context(), queue.Options{URL: url, Shards: 8, MaxBytes: 64 << 20, Lease: 2 * time.Second})
 		if err != nil {

@@ -9,32 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/queue/queuetest"
 )
-
-// natsServer is a server of its own on loopback.
-func natsServer(t *testing.T) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
-		JetStreamMaxStore: 1 << 30, MaxPayload: 4 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server does not start")
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s.ClientURL()
-}
 
 func external(url string) queue.Options {
 	return queue.Options{URL: url, Shards: 2, MaxBytes: 64 << 20, Lease: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)}
@@ -42,7 +19,7 @@ func external(url string) queue.Options {
 
 func TestExternal(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	var n atomic.Int64
 	queuetest.Run(t, func(t *testing.T) (queue.Store, func() queue.Store) {
 		o := external(url)
@@ -97,7 +74,7 @@ func next(t *testing.T, ch chan received) received {
 
 func TestShardsAreSharedByProcesses(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	ingress := open(t, external(url))
 	a, b := open(t, external(url)), open(t, external(url))
 	ch := make(chan received, 1000)
@@ -130,7 +107,7 @@ func TestShardsAreSharedByProcesses(t *testing.T) {
 
 func TestDuplicateOverTwoIngressProcesses(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	a, b := open(t, external(url)), open(t, external(url))
 	for _, s := range []*queue.JetStream{a, b} {
 		err := s.Put(context.Background(), queue.Record{ID: "same", Key: "k", Body: []byte("x")})
@@ -152,7 +129,7 @@ func TestDuplicateOverTwoIngressProcesses(t *testing.T) {
 
 func TestTakeOverFencesTheOldOwner(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	old, young := open(t, external(url)), open(t, external(url))
 	ctx := context.Background()
 	ch := make(chan received, 100)
@@ -190,7 +167,7 @@ func TestTakeOverFencesTheOldOwner(t *testing.T) {
 
 func TestAnswersBetweenProcesses(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	a, b := open(t, external(url)), open(t, external(url))
 	got := make(chan string, 1)
 	a.OnAnswer(func(id string, body []byte) { got <- id + "=" + string(body) })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 )
 
 // rang is a timer that a process was handed.
@@ -42,7 +43,7 @@ func collect(t *testing.T, ch chan rang, n int) map[string]string {
 
 func TestTimersAreSharedByProcesses(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	setter, a, b := open(t, external(url)), open(t, external(url)), open(t, external(url))
 	ch := make(chan rang, 1000)
 	rings(a, "a", ch)

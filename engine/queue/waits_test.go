@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine/queue"
+	"github.com/starling-rules/starling/engine/queue/queuetest"
 )
 
 // What one process parks, another sees at once, and of two that go on with it
 // one wins.
 func TestParkedRunsAreFollowedByProcesses(t *testing.T) {
 	t.Parallel()
-	url := natsServer(t)
+	url := queuetest.Server(t)
 	a, b := open(t, external(url)), open(t, external(url))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -207,7 +207,6 @@ func (p *Pool) onLong() {
 			if used, ok := processorTime(pid); ok && used-w.asideUsed < now.Sub(w.aside)/asideShare {
 				w.aside = time.Time{}
 				setSlice(pid, longSlice)
-				continue
 			} else {
 				w.aside, w.asideUsed = now, used
 			}
