@@ -238,15 +238,10 @@ func (d *Dispatcher) AcceptAnswered(ctx context.Context, e *event.Event) (*event
 // Run delivers events until ctx ends, then lets the runs under way finish for
 // at most Options.Drain. Events that are not settled stay in the store.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	// An event that is delivered before the index is full could miss its run.
-	err := persist(ctx, func() error { return d.waiting.Load(ctx) })
-	if err == nil {
-		following, stop := context.WithCancel(ctx)
-		defer stop()
-		d.running.Go(func() { d.waiting.Follow(following) })
-		err = d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
-		stop()
-	}
+	following, stop := context.WithCancel(ctx)
+	d.running.Go(func() { d.waiting.Follow(following) })
+	err := d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
+	stop()
 	if ctx.Err() != nil {
 		err = nil
 	}

@@ -20,16 +20,24 @@ type hearing struct {
 	runs []string
 	ref  string // the run that the event names, in whose step
 	step int
+	late bool // the index is yet to be read, and runs with it
 }
 
 // hears returns the runs that may wait for an event, or nil.
 func (d *Dispatcher) hears(e *event.Event) *hearing {
-	ref, step, named := wait.RefOf(e)
-	runs := d.waiting.Find(e)
-	if !named && len(runs) == 0 {
+	h := &hearing{}
+	var named bool
+	h.ref, h.step, named = wait.RefOf(e)
+	select {
+	case <-d.waiting.Loaded():
+		h.runs = d.waiting.Find(e)
+	default:
+		h.late = true
+	}
+	if !named && !h.late && len(h.runs) == 0 {
 		return nil
 	}
-	return &hearing{runs: runs, ref: ref, step: step}
+	return h
 }
 
 // inLine calls f in another goroutine: of events that name one run, in the order
@@ -49,6 +57,14 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 	if h.ref != "" {
 		if err := d.hearSafely(e, h.ref, h.step); err != nil {
 			return err
+		}
+	}
+	if h.late {
+		select {
+		case <-d.waiting.Loaded():
+			h.runs = d.waiting.Find(e)
+		case <-d.runCtx.Done():
+			return context.Cause(d.runCtx)
 		}
 	}
 	for _, run := range h.runs {

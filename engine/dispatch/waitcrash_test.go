@@ -143,7 +143,7 @@ func race(t *testing.T, first int64, one, two func(s *server, asked wait.Summary
 	w = newWorld(t, map[string]string{"a.star": approval})
 	arrived, both, stored := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
 	var n atomic.Int64
-	answers := func(p queue.Parked) bool { return strings.Contains(p.Mark, `"s":"answered"`) }
+	answers := func(p queue.Parked) bool { return answered(p) }
 	g := &gated{
 		gate: func(p queue.Parked) {
 			if !answers(p) {
@@ -223,7 +223,7 @@ on.message("^ping$", lambda e: probe.find(key = "pong"))
 	arrived, let := make(chan struct{}), make(chan struct{})
 	var writes atomic.Int64
 	g := &gated{gate: func(p queue.Parked) {
-		if strings.Contains(p.Mark, `"s":"answered"`) && writes.Add(1) == 1 {
+		if answered(p) && writes.Add(1) == 1 {
 			close(arrived)
 			<-let
 		}
@@ -292,7 +292,7 @@ func TestAnAnswerInDoubtCountsOnce(t *testing.T) {
 	g := &gated{}
 	lost := false
 	g.after = func(p queue.Parked, err error) error {
-		if strings.Contains(p.Mark, `"s":"answered"`) && !lost {
+		if answered(p) && !lost {
 			lost = true
 			return queue.ErrUnavailable // it was written, and nobody is told
 		}

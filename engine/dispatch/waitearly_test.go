@@ -3,7 +3,6 @@ package dispatch_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -31,7 +30,7 @@ on.message("^go$", go)
 				var s *server
 				var once sync.Once
 				come := func(p queue.Parked) {
-					if !strings.Contains(p.Mark, `"k":"probe.event"`) {
+					if s, err := wait.Summarize(p); err != nil || s.Kind != "probe.event" {
 						return
 					}
 					once.Do(func() {

@@ -313,3 +313,9 @@ func (w *world) remove(path string) {
 		w.t.Fatal(err)
 	}
 }
+
+// answered reports whether a row that is written is one whose wait is over.
+func answered(p queue.Parked) bool {
+	s, err := wait.Summarize(p)
+	return err == nil && s.State == wait.Answered
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func newPair(t *testing.T, rules string) *pair {
 	for i := range p.servers {
 		p.came[i], p.let[i], p.wrote[i] = make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		var before, behind sync.Once
-		answers := func(r queue.Parked) bool { return strings.Contains(r.Mark, `"s":"answered"`) }
+		answers := func(r queue.Parked) bool { return answered(r) }
 		on := open()
 		t.Cleanup(func() { _ = on.Close(context.Background()) })
 		g := &gated{

@@ -158,12 +158,13 @@ func (sh *shard) readTimers(ctx context.Context) {
 			sh.alarms.set(r.key, at, r.rev)
 		}
 	}
-	read := c.table.timer.list
-	if c.shared {
-		read = c.table.timer.watch
-	}
 	for {
-		err := read(ctx, shardRow(sh.k), add)
+		var err error
+		if c.shared {
+			err = c.table.timer.watch(ctx, shardRow(sh.k), add, func() {})
+		} else {
+			err = c.table.timer.list(ctx, shardRow(sh.k), add)
+		}
 		if err == nil && !c.shared {
 			return
 		}

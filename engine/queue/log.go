@@ -62,7 +62,7 @@ type table interface {
 	// list calls f with every row, data left out, in no order. With prefix,
 	// rows of other prefixes may be left out or not.
 	list(ctx context.Context, prefix string, f func(row)) error
-	// watch is list, and goes on with every row that is put until ctx ends. It
-	// returns an error if it lost track.
-	watch(ctx context.Context, prefix string, f func(row)) error
+	// watch is list, calls all, and goes on with every row that is put until ctx
+	// ends. It returns an error if it lost track.
+	watch(ctx context.Context, prefix string, f func(row), all func()) error
 }

@@ -164,10 +164,11 @@ func (t *memTable) dropAt(_ context.Context, key string, rev uint64) error {
 }
 
 // watch is for stores that other processes write to; a memTable has none.
-func (t *memTable) watch(ctx context.Context, prefix string, f func(row)) error {
+func (t *memTable) watch(ctx context.Context, prefix string, f func(row), all func()) error {
 	if err := t.list(ctx, prefix, f); err != nil {
 		return err
 	}
+	all()
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -116,15 +117,19 @@ func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) erro
 	// A server that hangs is noticed by its heartbeat; 100,000 rows take seconds.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	return t.each(ctx, prefix, false, f)
+	return t.each(ctx, prefix, nil, f)
 }
 
-func (t *streamTable) watch(ctx context.Context, prefix string, f func(row)) error {
-	return t.each(ctx, prefix, true, f)
+func (t *streamTable) watch(ctx context.Context, prefix string, f func(row), all func()) error {
+	return t.each(ctx, prefix, all, f)
 }
 
-// each calls f with the newest rows and, if it is to stay, with those to come.
-func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func(row)) error {
+// lull is how long each waits for a row before it asks whether there are more.
+const lull = 100 * time.Millisecond
+
+// each calls f with the newest rows and, if all is not nil, calls that, and f
+// with those to come.
+func (t *streamTable) each(ctx context.Context, prefix string, all func(), f func(row)) error {
 	con, err := t.link.jet().OrderedConsumer(ctx, t.stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{t.filter(prefix)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true,
 		InactiveThreshold: 30 * time.Second,
@@ -132,8 +137,18 @@ func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func
 	if err != nil {
 		return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
 	}
-	info := con.CachedInfo()
-	if !stay && (info == nil || info.NumPending == 0) {
+	stay := all != nil
+	whole := func() bool {
+		if stay {
+			all()
+		}
+		return true
+	}
+	seen := false
+	if info := con.CachedInfo(); info == nil || info.NumPending == 0 {
+		seen = whole()
+	}
+	if seen && !stay {
 		return nil
 	}
 	it, err := con.Messages(jetstream.PullMaxMessages(4096), jetstream.PullHeartbeat(2*time.Second), jetstream.PullExpiry(5*time.Second))
@@ -143,11 +158,28 @@ func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func
 	defer it.Stop()
 	stop := context.AfterFunc(ctx, it.Stop)
 	defer stop()
-	for {
-		m, err := it.Next()
+	for none := false; !seen || stay; {
+		var m jetstream.Msg
+		if seen {
+			m, err = it.Next()
+		} else {
+			m, err = it.Next(jetstream.NextMaxWait(lull))
+		}
+		if !seen && errors.Is(err, nats.ErrTimeout) {
+			// The last rows may have gone, or been written anew, since they were
+			// counted. What was sent before the answer is here by the next look.
+			if none {
+				seen = whole()
+				continue
+			}
+			info, err := con.Info(ctx)
+			none = err == nil && info.NumPending == 0
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
 		}
+		none = false
 		meta, err := m.Metadata()
 		if err != nil {
 			return fmt.Errorf("list %s: %w", t.stream, err)
@@ -155,8 +187,9 @@ func (t *streamTable) each(ctx context.Context, prefix string, stay bool, f func
 		if key, err := t.key(m.Subject()); err == nil {
 			f(row{key: key, mark: m.Headers().Get(markHeader), rev: meta.Sequence.Stream, at: meta.Timestamp})
 		}
-		if meta.NumPending == 0 && !stay {
-			return nil
+		if meta.NumPending == 0 && !seen {
+			seen = whole()
 		}
 	}
+	return nil
 }

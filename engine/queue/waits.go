@@ -44,10 +44,10 @@ type Waits interface {
 	Drop(ctx context.Context, run string, rev uint64) error
 	// List calls f with every row, without bodies, in no order.
 	List(ctx context.Context, f func(Parked)) error
-	// Watch is List, and goes on with every row that is written until ctx ends.
-	// Of a store that no other process writes to it lists once and then waits:
-	// who writes here knows. It returns an error if it lost track.
-	Watch(ctx context.Context, f func(Parked)) error
+	// Watch is List, calls all, and goes on with every row that is written until
+	// ctx ends. Of a store that no other process writes to there are none: who
+	// writes here knows. It returns an error if it lost track.
+	Watch(ctx context.Context, f func(Parked), all func()) error
 	// Room is how many bytes all rows may take; 0: no bound.
 	Room() int64
 }
@@ -113,15 +113,16 @@ func (w *waits) List(ctx context.Context, f func(Parked)) error {
 	return nil
 }
 
-func (w *waits) Watch(ctx context.Context, f func(Parked)) error {
+func (w *waits) Watch(ctx context.Context, f func(Parked), all func()) error {
 	if !w.core.shared {
 		if err := w.List(ctx, f); err != nil {
 			return err
 		}
+		all()
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
-	if err := w.table.watch(ctx, "", w.show(f)); err != nil {
+	if err := w.table.watch(ctx, "", w.show(f), all); err != nil {
 		return fmt.Errorf("follow parked runs: %w", err)
 	}
 	return nil

@@ -19,7 +19,7 @@ func TestParkedRunsAreFollowedByProcesses(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	seen := make(chan queue.Parked, 10)
-	go func() { _ = b.Waits().Watch(ctx, func(p queue.Parked) { seen <- p }) }()
+	go func() { _ = b.Waits().Watch(ctx, func(p queue.Parked) { seen <- p }, func() {}) }()
 	next := func(run, mark string) queue.Parked {
 		t.Helper()
 		select {

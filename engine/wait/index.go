@@ -10,7 +10,7 @@ import (
 
 // Index finds the runs that wait for what an event bears, in memory. Its cost
 // per event is that of a look-up for each key of the event, however many wait.
-// It may be behind, runs whose row is only being written are in it (expect), and
+// It may be behind; runs whose row is only being written are in it (expect), and
 // two keys may share a number: what it finds is asked about again. Safe for
 // concurrent use; the zero value is empty.
 type Index struct {
@@ -21,6 +21,9 @@ type Index struct {
 	rules map[string]*ruleCount
 	// writing are the runs whose rows are being written.
 	writing map[string]*writing
+	// gone are, while rows are read, the runs that turned out to wait no more,
+	// with the revision: what is read may be older.
+	gone map[string]uint64
 }
 
 // writing is a run whose row is being written, by how many, and the newest
@@ -109,7 +112,7 @@ func (x *Index) seen(run string, rev uint64) (old bool) {
 func (x *Index) set(s Summary) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.seen(s.Run, s.Rev) {
+	if x.seen(s.Run, s.Rev) || x.gone[s.Run] >= s.Rev {
 		return
 	}
 	old := x.runs[s.Run]
@@ -120,6 +123,7 @@ func (x *Index) set(s Summary) {
 		x.remove(old)
 	}
 	if s.State != Waiting {
+		x.went(s.Run, s.Rev)
 		return
 	}
 	if x.runs == nil {
@@ -142,8 +146,26 @@ func (x *Index) drop(run string, rev uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.seen(run, rev)
+	x.went(run, rev)
 	if e := x.runs[run]; e != nil && e.rev <= rev {
 		x.remove(e)
+	}
+}
+
+// keepGone says whether rows are being read.
+func (x *Index) keepGone(keep bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone = nil
+	if keep {
+		x.gone = map[string]uint64{}
+	}
+}
+
+// went notes that a run waits no more. Called with mu held.
+func (x *Index) went(run string, rev uint64) {
+	if x.gone != nil {
+		x.gone[run] = max(x.gone[run], rev)
 	}
 }
 

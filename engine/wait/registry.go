@@ -47,12 +47,14 @@ type Registry struct {
 	index Index
 	most  int64 // bytes that rows of waiting runs may take; 0: no bound
 
+	loaded   chan struct{} // closed when the rows have been read once
+	loading  sync.Once
 	ended    atomic.Int64 // bytes of ended rows, as far as this process knows
 	trimming sync.Mutex
 	telling  sync.Mutex
 }
 
-// NewRegistry returns a registry that knows nothing yet: see Load.
+// NewRegistry returns a registry that knows nothing yet: see Follow and Load.
 func NewRegistry(o Options) *Registry {
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
@@ -66,7 +68,7 @@ func NewRegistry(o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Registry{o: o, rows: o.Store.Waits()}
+	g := &Registry{o: o, rows: o.Store.Waits(), loaded: make(chan struct{})}
 	if room := g.rows.Room(); room > 0 {
 		g.most = room / 4 * 3
 		g.o.RetentionBytes = min(g.o.RetentionBytes, room/8)
@@ -100,66 +102,6 @@ func ParseTimer(id string) (run string, step int, ok bool) {
 	run, number, _ := strings.Cut(id, ".")
 	step, err := strconv.Atoi(number)
 	return run, step, err == nil
-}
-
-// Load fills the index, so that no event that is delivered later is missed,
-// and has those go on whose answer an earlier process could not pass on.
-func (g *Registry) Load(ctx context.Context) error {
-	var answered []string
-	var bytes int64
-	err := g.rows.List(ctx, func(p queue.Parked) {
-		s, err := summary(p)
-		if err != nil {
-			g.o.Logger.Error("a parked run cannot be read", "run", p.Run, "err", err)
-			return
-		}
-		switch s.State {
-		case Waiting:
-			g.index.set(s)
-		case Answered:
-			answered = append(answered, s.Run)
-		case Ended:
-			bytes += int64(s.Bytes)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	g.ended.Store(bytes)
-	g.tell()
-	for _, run := range answered {
-		row, err := g.Get(ctx, run)
-		if errors.Is(err, queue.ErrNotFound) || err == nil && row.State != Answered {
-			continue
-		}
-		if err == nil {
-			err = g.Continue(ctx, row)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Follow keeps the index in step with what other processes do until ctx ends.
-func (g *Registry) Follow(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := g.rows.Watch(ctx, func(p queue.Parked) {
-			if s, err := summary(p); err == nil {
-				g.index.set(s)
-				g.tell()
-			}
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		g.o.Logger.Warn("parked runs are read anew", "err", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }
 
 // tell passes on how many wait, one caller at a time: who is told last is told
@@ -201,7 +143,7 @@ func (g *Registry) Find(e *event.Event) []string {
 // List calls f with a summary of every row, in no order.
 func (g *Registry) List(ctx context.Context, f func(Summary)) error {
 	return g.rows.List(ctx, func(p queue.Parked) {
-		if s, err := summary(p); err == nil {
+		if s, err := Summarize(p); err == nil {
 			f(s)
 		}
 	})
@@ -222,10 +164,7 @@ func (g *Registry) Expected(run string) bool { return g.index.expects(run) }
 // write stores a row in the place of what was read, and indexes it: what it is
 // to be found by before it is there, so that no event comes in between.
 func (g *Registry) write(ctx context.Context, r *Row, ttl time.Duration) error {
-	p, err := r.park()
-	if err != nil {
-		return err
-	}
+	p := r.park()
 	if r.State == Waiting {
 		defer g.Expect(r.Run, r.Wait)()
 	}
@@ -234,7 +173,7 @@ func (g *Registry) write(ctx context.Context, r *Row, ttl time.Duration) error {
 		return err
 	}
 	r.Rev, p.Rev = rev, rev
-	s, err := summary(p)
+	s, err := readMark(p, false)
 	if err != nil {
 		return err
 	}
@@ -291,7 +230,7 @@ func (g *Registry) parked(ctx context.Context, r *Row) error {
 	if err != nil {
 		return err
 	}
-	if s, err := summary(now); err == nil {
+	if s, err := readMark(now, false); err == nil {
 		g.index.set(s)
 		g.tell()
 	}

@@ -1,11 +1,9 @@
 package wait
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/starling-rules/starling/engine/queue"
@@ -78,70 +76,11 @@ func (r *Row) At(step int) (*Wait, *Answer) {
 // maxHeard bounds Row.Heard: what is long ago is not delivered again.
 const maxHeard = 512
 
-// Summary is a row as a list shows it.
-type Summary struct {
-	Run, Event, Key string
-	Rule, Script    string
-	Digest          string
-	State           State
-	Outcome         string
-	Kind            string // of the wait
-	Step            int
-	Title           string
-	Began           time.Time
-	Since, Until    time.Time // of the wait; Until zero: it waits for ever
-	Bytes           int       // of the row
-	Written         time.Time
-	Rev             uint64
-
-	keys []uint64
-}
-
-// mark is a Summary in few bytes.
-type mark struct {
-	State   State    `json:"s"`
-	Kind    string   `json:"k,omitempty"`
-	Step    int      `json:"n,omitempty"`
-	Rule    string   `json:"r"`
-	Script  string   `json:"f"`
-	Digest  string   `json:"d"`
-	Event   string   `json:"e"`
-	Key     string   `json:"c"`
-	Began   int64    `json:"b"`
-	Since   int64    `json:"t,omitempty"`
-	Until   int64    `json:"u,omitempty"`
-	Keys    []string `json:"x,omitempty"`
-	Title   string   `json:"l,omitempty"`
-	Outcome string   `json:"o,omitempty"`
-	Bytes   int      `json:"z,omitempty"`
-}
-
 // park is the stored form of a row.
-func (r *Row) park() (queue.Parked, error) {
+func (r *Row) park() queue.Parked {
 	p := queue.Parked{Run: r.Run, Rev: r.Rev, Body: r.encode()}
-	m := mark{
-		State: r.State, Rule: r.Rule, Script: r.Script, Digest: r.Digest.String(), Event: r.Event, Key: r.Key,
-		Began: r.Began.UnixMilli(), Outcome: r.Outcome, Bytes: len(p.Body),
-	}
-	if w := r.Wait; w != nil {
-		m.Kind, m.Step, m.Title = w.Kind, w.Step, cut(w.Title, 160)
-		m.Since, m.Until = milli(w.Since), milli(w.Until)
-		if r.State == Waiting {
-			for _, k := range w.hashes() {
-				m.Keys = append(m.Keys, strconv.FormatUint(k, 36))
-			}
-		}
-	}
-	b, err := json.Marshal(m)
-	if err == nil && len(b) > queue.MaxMark {
-		m.Title, m.Rule, m.Script, m.Event, m.Key = "", cut(m.Rule, 200), cut(m.Script, 120), cut(m.Event, 100), cut(m.Key, 100)
-		b, err = json.Marshal(m)
-	}
-	if err != nil {
-		return p, fmt.Errorf("mark run %s: %w", r.Run, err)
-	}
-	p.Mark = string(b)
-	return p, nil
+	p.Mark = r.mark(len(p.Body))
+	return p
 }
 
 // ErrOver says that a run has ended.
@@ -160,8 +99,7 @@ func Parked(run string, body []byte) (queue.Parked, *Row, error) {
 	case r.Wait == nil, r.State != Waiting && r.State != Answered, r.State == Answered && r.Answer == nil:
 		return queue.Parked{}, nil, fmt.Errorf("run %s neither waits nor is answered", run)
 	}
-	p, err := r.park()
-	return p, r, err
+	return r.park(), r, nil
 }
 
 // maxKeys bounds the index keys of one wait.
@@ -174,48 +112,4 @@ func (w *Wait) hashes() []uint64 {
 		out[i] = hashKey(w.Keys[i])
 	}
 	return out
-}
-
-// summary reads the mark of a row.
-func summary(p queue.Parked) (Summary, error) {
-	var m mark
-	if err := json.Unmarshal([]byte(p.Mark), &m); err != nil {
-		return Summary{}, fmt.Errorf("read mark of run %s: %w", p.Run, err)
-	}
-	s := Summary{
-		Run: p.Run, Event: m.Event, Key: m.Key, Rule: m.Rule, Script: m.Script, Digest: m.Digest, State: m.State, Outcome: m.Outcome,
-		Kind: m.Kind, Step: m.Step, Title: m.Title, Began: time.UnixMilli(m.Began), Since: ofMilli(m.Since), Until: ofMilli(m.Until),
-		Bytes: m.Bytes, Written: p.At, Rev: p.Rev,
-	}
-	for _, k := range m.Keys {
-		if n, err := strconv.ParseUint(k, 36, 64); err == nil {
-			s.keys = append(s.keys, n)
-		}
-	}
-	return s, nil
-}
-
-func milli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func ofMilli(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(n)
-}
-
-// cut shortens a text to about that many bytes, between characters.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && text[most]&0xc0 == 0x80 {
-		most--
-	}
-	return text[:most] + "…"
 }

@@ -149,7 +149,7 @@ func testWaitsFollow(t *testing.T, s queue.Store, _ func() queue.Store) {
 	park(t, s, "before", "m", "", 0)
 	ctx, cancel := context.WithCancel(bg())
 	seen, done := make(chan queue.Parked, 100), make(chan error, 1)
-	go func() { done <- s.Waits().Watch(ctx, func(p queue.Parked) { seen <- p }) }()
+	go func() { done <- s.Waits().Watch(ctx, func(p queue.Parked) { seen <- p }, func() {}) }()
 	select {
 	case p := <-seen:
 		if p.Run != "before" || p.Mark != "m" {
