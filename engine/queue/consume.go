@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -133,10 +132,12 @@ func (con *consumer) release() {
 // deliver hands the shard's events to the handler, in order.
 func (sh *shard) deliver(ctx context.Context, con *consumer) {
 	c := sh.core
+	read := &recall{core: c}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
 		for ctx.Err() == nil && !c.closed && (!sh.owned || sh.queue.len() == 0 || con.out >= con.max) {
+			read.forget()
 			if sh.fenced != nil && !c.shared {
 				return
 			}
@@ -150,12 +151,12 @@ func (sh *shard) deliver(ctx context.Context, con *consumer) {
 		if e.state != evPending {
 			continue
 		}
-		sh.hand(ctx, con, e)
+		sh.hand(ctx, con, read, e)
 	}
 }
 
 // hand delivers one event. Called with mu held, which it gives up meanwhile.
-func (sh *shard) hand(ctx context.Context, con *consumer, e *event) {
+func (sh *shard) hand(ctx context.Context, con *consumer, read *recall, e *event) {
 	c := sh.core
 	e.state = evOut
 	e.gen++
@@ -183,7 +184,7 @@ func (sh *shard) hand(ctx context.Context, con *consumer, e *event) {
 	load := body == nil || len(e.journal) > 0
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	if load && !sh.load(ctx, d) {
+	if load && !sh.load(ctx, read, d) {
 		return
 	}
 	con.handle(d)
@@ -191,10 +192,10 @@ func (sh *shard) hand(ctx context.Context, con *consumer, e *event) {
 
 // load reads body and history of a delivery. False: the event is not to be
 // delivered now.
-func (sh *shard) load(ctx context.Context, d *delivery) bool {
+func (sh *shard) load(ctx context.Context, read *recall, d *delivery) bool {
 	c := sh.core
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		body, history, err := c.read(ctx, d.event, d.body == nil)
+		body, history, err := read.event(ctx, d.event, d.body == nil)
 		switch {
 		case err == nil:
 			if d.body == nil {
@@ -216,55 +217,6 @@ func (sh *shard) load(ctx context.Context, d *delivery) bool {
 		}
 		return false
 	}
-}
-
-// read gets the body of an event, and its entries, from the store.
-func (c *core) read(ctx context.Context, e *event, wantBody bool) (body []byte, entries []Entry, err error) {
-	c.mu.Lock()
-	pages := slices.Clone(e.journal)
-	carry, p, home := e.carry, e.place, e.home
-	c.mu.Unlock()
-	var copied []Entry
-	var carried []byte
-	for _, seq := range pages {
-		m, err := home.log.get(ctx, seq)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read journal page %d of shard %d: %w", seq, home.k, err)
-		}
-		err = decodePage(m.data, func(it *item) {
-			if it.place != p {
-				return
-			}
-			switch it.kind {
-			case itemCarry:
-				copied, carried = nil, it.body
-			case itemCopy:
-				copied = append(copied, Entry{Type: it.typ, Body: it.body})
-			case itemCarried:
-				entries, body = copied, carried
-			case itemEntry:
-				entries = append(entries, Entry{Type: it.typ, Body: it.body})
-			}
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	if !wantBody || carry != 0 {
-		return body, entries, nil
-	}
-	m, err := c.lanes[p.lane].log.get(ctx, p.seq)
-	if err != nil {
-		return nil, entries, fmt.Errorf("read group %d of lane %d: %w", p.seq, p.lane, err)
-	}
-	_, recs, err := decodeGroup(m.data)
-	if err != nil {
-		return nil, entries, err
-	}
-	if int(p.idx) >= len(recs) {
-		return nil, entries, fmt.Errorf("read group %d of lane %d: %w", p.seq, p.lane, errCorrupt)
-	}
-	return recs[p.idx].body, entries, nil
 }
 
 // delivery implements Delivery.
