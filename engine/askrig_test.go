@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/starling-rules/starling/engine"
+	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/sim"
 	"github.com/starling-rules/starling/runtime"
 	"github.com/starling-rules/starling/runtime/lua"
@@ -30,6 +32,21 @@ type askRig struct {
 	slack *sim.Server
 	// ahead moves the clock of both.
 	ahead atomic.Int64
+	// late is how often yet a run comes too late to what answers it.
+	late atomic.Int64
+}
+
+// lateStore lets time pass between an answer and the run that goes on with it.
+type lateStore struct {
+	queue.Store
+	a *askRig
+}
+
+func (s *lateStore) Put(ctx context.Context, r queue.Record) error {
+	if strings.HasPrefix(r.ID, "wait:") && s.a.late.Add(-1) >= 0 {
+		s.a.ahead.Add(int64(4 * time.Second)) // Slack takes a trigger_id for three
+	}
+	return s.Store.Put(ctx, r)
 }
 
 func newAskRig(t *testing.T, files map[string]string) *askRig {
@@ -44,7 +61,7 @@ func newAskRig(t *testing.T, files map[string]string) *askRig {
 	a.slack.SetURL(ts.URL)
 	t.Cleanup(func() { a.slack.Close(); ts.Close() })
 	a.rig = newRig(t, files, func(o *engine.Options) {
-		o.Now = now
+		o.Now, o.Store = now, &lateStore{queue.NewMemory(queue.MemoryOptions{Now: now}), a}
 		o.Pool = func(host runtime.Host) (runtime.Pool, error) {
 			starlark, err := star.New(host)
 			if err != nil {

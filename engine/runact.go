@@ -75,7 +75,7 @@ func (o *Operator) claim(ctx context.Context, id string, answer func(*wait.Row) 
 		return nil, err
 	}
 	a.At = o.Now()
-	row, won, err := reg.Claim(ctx, id, row.Wait.Step, a)
+	row, won, err := reg.Claim(ctx, id, row.Wait.Point(), a)
 	if err != nil {
 		return nil, fmt.Errorf("answer run %s: %w", id, err)
 	}

@@ -43,7 +43,7 @@ func park(t testing.TB, s queue.Store) {
 		}
 	}
 	answer := &wait.Answer{By: wait.ByEvent, At: time.UnixMilli(1e12), Value: runtime.NewDict("value", "yes"), Event: wait.Origin{ID: "Ev2", User: "U2"}}
-	if _, won, err := g.Claim(t.Context(), waitingRun(1).Run, 2, answer); err != nil || !won {
+	if _, won, err := g.Claim(t.Context(), waitingRun(1).Run, wait.Point{Step: 2}, answer); err != nil || !won {
 		t.Fatal(won, err)
 	}
 	row, err := g.Get(t.Context(), waitingRun(2).Run)
@@ -110,7 +110,7 @@ func TestARunIsNotSetBack(t *testing.T) {
 	target := &backup.Store{Queue: s, Now: time.Now}
 	old := archive(t, target)
 	g := wait.NewRegistry(wait.Options{Store: s})
-	if _, won, err := g.Claim(t.Context(), waitingRun(0).Run, 2, &wait.Answer{By: wait.ByOperator, At: time.Now()}); err != nil || !won {
+	if _, won, err := g.Claim(t.Context(), waitingRun(0).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByOperator, At: time.Now()}); err != nil || !won {
 		t.Fatal(won, err)
 	}
 	if _, told := restore(t, target, old, backup.RestoreOptions{Mode: backup.Replace}); slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, " wait ") }) {

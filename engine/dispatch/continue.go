@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/starling-rules/starling/engine/door"
@@ -18,7 +17,7 @@ import (
 
 // An answered run goes on as an event of its own, the continuation: stored,
 // delivered and journaled as any, to one process at a time. Its id names the
-// run and the step, so that however often it is put, it is one. The steps
+// run and the wait, so that however often it is put, it is one. The steps
 // before are in the row of the run, and those after in the journal of the
 // continuation, until the run parks again, or has ended: then the row is
 // replaced, and a continuation that is delivered again finds nothing to do.
@@ -34,23 +33,23 @@ func (d *Dispatcher) goOn(ctx context.Context, row *wait.Row) error {
 }
 
 // parseContinuation reads the id of a continuation.
-func parseContinuation(id string) (run string, step int, ok bool) {
+func parseContinuation(id string) (run string, at wait.Point, ok bool) {
 	text, ok := strings.CutPrefix(id, continuationID)
 	if !ok {
-		return "", 0, false
+		return "", at, false
 	}
-	at := strings.LastIndexByte(text, '.')
-	if at < 0 {
-		return "", 0, false
+	dot := strings.LastIndexByte(text, '.')
+	if dot < 0 {
+		return "", at, false
 	}
-	step, err := strconv.Atoi(text[at+1:])
-	return text[:at], step, err == nil
+	at, ok = wait.ParsePoint(text[dot+1:])
+	return text[:dot], at, ok
 }
 
 // PutContinuation stores the event by which an answered run goes on, once.
 func PutContinuation(ctx context.Context, store queue.Store, row *wait.Row) error {
 	e := &event.Event{
-		ID: continuationID + row.Run + "." + strconv.Itoa(row.Wait.Step), Kind: event.Other, Type: "starling.continue", Via: viaWait,
+		ID: ContinuationID(row), Kind: event.Other, Type: "starling.continue", Via: viaWait,
 		Received: row.Answer.At, Encoding: event.None,
 	}
 	err := store.Put(ctx, queue.Record{ID: e.ID, Key: row.Key, Body: e.Encode(nil), Local: e})
@@ -63,7 +62,7 @@ func PutContinuation(ctx context.Context, store queue.Store, row *wait.Row) erro
 // continued takes up a continuation.
 func (d *Dispatcher) continued(del queue.Delivery, e *event.Event) {
 	defer d.recovered(del)
-	run, step, ok := parseContinuation(e.ID)
+	run, at, ok := parseContinuation(e.ID)
 	if !ok {
 		d.bury(del, "a continuation without a run: "+e.ID)
 		return
@@ -75,8 +74,9 @@ func (d *Dispatcher) continued(del queue.Delivery, e *event.Event) {
 	again := del.Attempt() > 1 || len(del.History()) > 0
 	// live: the row is still the base of this continuation. One that was given
 	// up goes on when somebody has it tried again.
-	live := row != nil && row.Wait.Step == step && (row.State == wait.Answered || row.Outcome == string(Dead) && del.ID() != e.ID)
-	if row != nil && row.Wait.Step == step && row.Outcome == string(Dead) && !live {
+	here := row != nil && row.Wait.Point() == at
+	live := here && (row.State == wait.Answered || row.Outcome == string(Dead) && del.ID() != e.ID)
+	if here && row.Outcome == string(Dead) && !live {
 		d.bury(del, row.Why) // it was given up, and cut off before that
 		return
 	}
@@ -114,7 +114,7 @@ func (d *Dispatcher) continued(del queue.Delivery, e *event.Event) {
 		act.resumed, act.counted = true, true
 		del.AppendLater(attemptEntry(d.Now()))
 	}
-	act.planContinued(rec, row, b, step, live)
+	act.planContinued(rec, row, b, at, live)
 	act.start()
 }
 
@@ -180,7 +180,7 @@ func (d *Dispatcher) continuation(del queue.Delivery, e *event.Event, row *wait.
 }
 
 // planContinued plans the run, and what the journal tells of others.
-func (a *activity) planContinued(rec *record, row *wait.Row, b *base, step int, live bool) {
+func (a *activity) planContinued(rec *record, row *wait.Row, b *base, at wait.Point, live bool) {
 	r := a.place(rec.Runs[0])
 	r.row, r.last, r.ended = row, rec.Last[0], rec.Ends[0]
 	r.permitted = true
@@ -189,21 +189,21 @@ func (a *activity) planContinued(rec *record, row *wait.Row, b *base, step int, 
 	case live:
 		r.goOnFrom(rec, b)
 	default:
-		r.known = endOf(row, b, step)
+		r.known = endOf(row, b, at)
 	}
 	for i := 1; i < len(rec.Runs); i++ {
 		a.addRecorded(rec.Runs[i], rec.Steps[i], rec.Last[i], rec.Ends[i])
 	}
 }
 
-// endOf is how a run got away from the continuation of a step that does not
+// endOf is how a run got away from the continuation of a wait that does not
 // know: it has ended, or parked again. What became of it then, also that it
 // failed, is the business of the continuation of that later wait.
-func endOf(row *wait.Row, b *base, step int) *ended {
+func endOf(row *wait.Row, b *base, at wait.Point) *ended {
 	if row == nil {
 		return &ended{Outcome: Done}
 	}
-	if row.State == wait.Ended && row.Wait.Step == step {
+	if row.State == wait.Ended && row.Wait.Point() == at {
 		if rec, err := b.record(); err == nil && rec.Ends[0].Outcome != "" {
 			end := rec.Ends[0]
 			return &end
@@ -227,7 +227,11 @@ func (r *run) goOnFrom(rec *record, b *base) {
 	if at := r.row.Wait.Step; at > 0 && at <= len(steps) {
 		r.a.base = at - 1
 		if s := &steps[at-1]; !s.Done {
-			r.answered = s
+			if s.Wait != nil && r.row.Wait.Point().Before(s.Wait.Point()) {
+				r.waiting = s // it did all but park
+			} else {
+				r.answered = s
+			}
 			steps = steps[:at-1]
 		}
 	} else {
@@ -256,16 +260,26 @@ func (r *run) traceBefore(steps []step) {
 		return
 	}
 	for i := range steps {
-		s := &steps[i]
-		t := EffectTrace{Step: i + 1, Kind: s.Kind, Args: show(s.Args), Result: show(s.Value), At: s.Pos.String()}
-		if s.Err != "" {
-			t.Result = s.Err
-		}
-		r.trace.Effects = append(r.trace.Effects, t)
+		r.traceStep(i+1, &steps[i])
 	}
 	for _, l := range r.notes.Logs {
 		r.trace.Logs = append(r.trace.Logs, l.Level.String()+" "+logText(runtime.LogLine{Text: l.Text, Attrs: l.Attrs}))
 	}
+}
+
+// traceStep tells the inspector what a step gave: the result, or what is waited for.
+func (r *run) traceStep(n int, s *step) {
+	if r.d.Inspector == nil {
+		return
+	}
+	t := EffectTrace{Step: n, Kind: s.Kind, Args: show(s.Args), Result: show(s.Value), At: s.Pos.String()}
+	switch {
+	case s.Err != "":
+		t.Result = s.Err
+	case !s.Done:
+		t.Result = show(s.Asked)
+	}
+	r.trace.Effects = append(r.trace.Effects, t)
 }
 
 // resumeWait makes the result of the wait that was answered, once it is the
@@ -281,6 +295,10 @@ func (r *run) resumeWait(ctx context.Context) (cancelled bool, fail *runtime.Err
 		}
 		return true, nil, ctx.Err()
 	}
+	if r.waiting != nil {
+		r.traceStep(r.waiting.Wait.Step, r.waiting)
+		return false, nil, errParked
+	}
 	if s == nil {
 		return false, nil, nil
 	}
@@ -288,6 +306,10 @@ func (r *run) resumeWait(ctx context.Context) (cancelled bool, fail *runtime.Err
 	value, err := r.resumed(ctx, e, a)
 	if ctx.Err() != nil && door.Outcome(value, err) != "ok" {
 		return false, nil, errors.Join(errAbandoned, context.Cause(ctx))
+	}
+	if again, ok := errors.AsType[*door.WaitAgain](err); ok {
+		fail, err := r.waitAgain(ctx, e, s, again.Wait)
+		return false, fail, err
 	}
 	done := *s
 	done.Done, done.At, done.Value = true, r.d.Now(), value
@@ -298,13 +320,7 @@ func (r *run) resumeWait(ctx context.Context) (cancelled bool, fail *runtime.Err
 	r.done = append(r.done, done)
 	r.call.Results = append(r.call.Results, runtime.StepResult{Hash: s.Hash, Kind: s.Kind, Value: value, Err: done.Err})
 	r.answered = nil
-	if r.d.Inspector != nil {
-		t := EffectTrace{Step: e.Step, Kind: e.Kind, Args: show(e.Args), Result: show(value), At: e.Pos.String()}
-		if err != nil {
-			t.Result = done.Err
-		}
-		r.trace.Effects = append(r.trace.Effects, t)
-	}
+	r.traceStep(e.Step, &done)
 	return false, nil, nil
 }
 

@@ -18,16 +18,16 @@ import (
 // wait that it names. It is looked into beside the rules that the event matches.
 type hearing struct {
 	runs []string
-	ref  string // the run that the event names, in whose step
-	step int
-	late bool // the index is yet to be read, and runs with it
+	ref  string     // the run that the event names
+	at   wait.Point // and its wait
+	late bool       // the index is yet to be read, and runs with it
 }
 
 // hears returns the runs that may wait for an event, or nil.
 func (d *Dispatcher) hears(e *event.Event) *hearing {
 	h := &hearing{}
 	var named bool
-	h.ref, h.step, named = wait.RefOf(e)
+	h.ref, h.at, named = wait.RefOf(e)
 	select {
 	case <-d.waiting.Loaded():
 		h.runs = d.waiting.Find(e)
@@ -55,7 +55,7 @@ func (d *Dispatcher) inLine(h *hearing, f func()) {
 // each. The error means that it has to be, at the next start.
 func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 	if h.ref != "" {
-		if err := d.hearSafely(e, h.ref, h.step); err != nil {
+		if err := d.hearSafely(e, h.ref, &h.at); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 		if run == h.ref {
 			continue
 		}
-		if err := d.hearSafely(e, run, -1); err != nil {
+		if err := d.hearSafely(e, run, nil); err != nil {
 			return err
 		}
 	}
@@ -79,14 +79,14 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 }
 
 // hearSafely is hearRun; a panic is a fault of this program, and ends this alone.
-func (d *Dispatcher) hearSafely(e *event.Event, run string, step int) (err error) {
+func (d *Dispatcher) hearSafely(e *event.Event, run string, at *wait.Point) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.Logger.Error("panic", "event_id", e.ID, "run", run, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = nil
 		}
 	}()
-	return d.hearRun(d.runCtx, e, run, step)
+	return d.hearRun(d.runCtx, e, run, at)
 }
 
 // Pauses between looks for a run that is not parked yet.
@@ -95,9 +95,9 @@ const (
 	parkSeldom = 200 * time.Millisecond
 )
 
-// hearRun tells one run of an event. With step, the event names the wait of
-// that step; -1: it shares a key with the run.
-func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, step int) error {
+// hearRun tells one run of an event. At is the wait that the event names; nil:
+// it shares a key with the run.
+func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, at *wait.Point) error {
 	var waited time.Duration
 	for {
 		expected := d.waiting.Expected(run) // before the row is read: see there
@@ -109,21 +109,21 @@ func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, st
 		switch {
 		case row != nil && row.Counted(e.RunKey()):
 			return d.heardBefore(ctx, row, e)
-		case step >= 0 && (row == nil || row.State != wait.Ended && row.Wait.Step < step):
+		case at != nil && (row == nil || !wait.Reached(row, *at)):
 			// The button is there before the run is parked.
 			again, err = d.awaitPark(ctx, run, &waited)
 			if !again && err == nil {
-				d.closed(ctx, row, step, e)
+				d.closed(ctx, row, *at, e)
 			}
-		case step < 0 && expected && (row == nil || row.State != wait.Waiting):
+		case at == nil && expected && (row == nil || row.State != wait.Waiting):
 			// It is found by its event before it is parked.
 			again, err = d.awaitPark(ctx, run, &waited)
 		case row == nil:
 			return nil
-		case step >= 0 && (row.State != wait.Waiting || row.Wait.Step != step):
-			d.closed(ctx, row, step, e)
+		case at != nil && (row.State != wait.Waiting || row.Wait.Point() != *at):
+			d.closed(ctx, row, *at, e)
 		case row.State == wait.Waiting:
-			again, err = d.judgeEvent(ctx, row, e, step >= 0)
+			again, err = d.judgeEvent(ctx, row, e, at != nil)
 		}
 		if err != nil || !again {
 			return err
@@ -214,10 +214,10 @@ func (d *Dispatcher) tryAgain(ctx context.Context, err error) (again bool, stop 
 }
 
 // closed tells whoever answers too late that somebody else, or the time, was first.
-func (d *Dispatcher) closed(ctx context.Context, row *wait.Row, step int, e *event.Event) {
+func (d *Dispatcher) closed(ctx context.Context, row *wait.Row, at wait.Point, e *event.Event) {
 	asker := &door.Run{Event: e}
 	if row != nil {
-		w, a := row.At(step)
+		w, a := row.At(at)
 		if r, err := d.asker(row); err == nil {
 			asker = r
 		}
@@ -258,11 +258,11 @@ func (d *Dispatcher) asker(row *wait.Row) (*door.Run, error) {
 // Timer is handed a timer of a wait that is due: queue.Store.OnTimer, for ids
 // that begin with wait.TimerPrefix.
 func (d *Dispatcher) Timer(ctx context.Context, t queue.Timer) error {
-	run, step, ok := wait.ParseTimer(t.ID)
+	run, at, ok := wait.ParseTimer(t.ID)
 	if !ok {
 		return fmt.Errorf("timer %s: no run to wake", t.ID)
 	}
-	row, won, err := d.waiting.Claim(ctx, run, step, &wait.Answer{By: wait.ByTimeout, At: d.Now()})
+	row, won, err := d.waiting.Claim(ctx, run, at, &wait.Answer{By: wait.ByTimeout, At: d.Now()})
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
 		return nil
@@ -327,7 +327,7 @@ func (r *run) cancel(ctx context.Context, id string) (bool, error) {
 	if row.State != wait.Waiting {
 		return false, nil
 	}
-	row, won, err := r.d.waiting.Claim(ctx, id, row.Wait.Step, &wait.Answer{By: wait.ByCancel, At: r.d.Now(), Who: who})
+	row, won, err := r.d.waiting.Claim(ctx, id, row.Wait.Point(), &wait.Answer{By: wait.ByCancel, At: r.d.Now(), Who: who})
 	if err != nil || !won {
 		return false, err
 	}

@@ -73,8 +73,28 @@ func (r *run) waits(ctx context.Context, e runtime.Effect, hash uint64, began ti
 	if err != nil || w == nil {
 		return err
 	}
+	return r.waitFor(ctx, e, &step{Hash: hash, Kind: e.Kind, Args: e.Args, Pos: e.Pos, Intended: began, Asked: value}, w, 0)
+}
+
+// waitAgain has the run park where it was woken, as the handler asks for: what
+// came leads nowhere. Its row keeps the wait before.
+func (r *run) waitAgain(ctx context.Context, e runtime.Effect, woken *step, w *wait.Wait) (*runtime.Error, error) {
+	s := *woken
+	err := r.waitFor(ctx, e, &s, w, r.row.Wait.Round+1)
+	if fail, ok := errors.AsType[stopped](err); ok {
+		fail.cause.Pos = e.Pos
+		return fail.cause, nil
+	}
+	if errors.Is(err, errParked) {
+		r.traceStep(e.Step, &s)
+	}
+	return nil, err
+}
+
+// waitFor writes down that a step waits for w, and has the run park.
+func (r *run) waitFor(ctx context.Context, e runtime.Effect, s *step, w *wait.Wait, round int) error {
 	next := *w
-	next.Step = e.Step
+	next.Step, next.Round = e.Step, round
 	if next.Kind == "" {
 		next.Kind = e.Kind
 	}
@@ -83,7 +103,7 @@ func (r *run) waits(ctx context.Context, e runtime.Effect, hash uint64, began ti
 	}
 	// From here on events are for the run, though its row is yet to be written.
 	r.expect(&next)
-	s := &step{Hash: hash, Kind: e.Kind, Args: e.Args, Pos: e.Pos, Intended: began, Asked: value, Wait: &next}
+	s.Wait = &next
 	if err := r.a.durable(ctx, waitEntry(r.index, e, s)); err != nil {
 		if errors.Is(err, queue.ErrTooLarge) {
 			return stopped{tooLarge(e)}
@@ -245,7 +265,7 @@ func (r *run) already(ctx context.Context) (*ended, error) {
 	}
 	var row *wait.Row
 	err := persist(ctx, func() (err error) {
-		if row, err = r.d.waiting.Get(ctx, r.ID); err == nil && wait.Reached(row, r.inFlight.Wait.Step) {
+		if row, err = r.d.waiting.Get(ctx, r.ID); err == nil && wait.Reached(row, r.inFlight.Wait.Point()) {
 			return r.d.waiting.Ensure(ctx, row)
 		}
 		if errors.Is(err, queue.ErrNotFound) {
@@ -256,7 +276,7 @@ func (r *run) already(ctx context.Context) (*ended, error) {
 	if err != nil {
 		return nil, errors.Join(errAbandoned, err)
 	}
-	if row == nil || !wait.Reached(row, r.inFlight.Wait.Step) {
+	if row == nil || !wait.Reached(row, r.inFlight.Wait.Point()) {
 		return nil, nil
 	}
 	return &ended{Outcome: Waiting, At: r.d.Now()}, nil

@@ -248,12 +248,15 @@ func (s *step) moments(run string, n int, row *wait.Row) []timeline.Moment {
 		At: s.Intended, What: timeline.Effect, Step: n, Kind: s.Kind, Pos: s.Pos.String(), Request: raw(s.Args), State: "in flight", Error: s.Err,
 	}
 	if s.Wait != nil {
-		m.State, m.Answer, m.Error, m.Ms = "begun", raw(s.Asked), "", timeline.Millis(s.Wait.Since.Sub(s.Intended))
-		var a *wait.Answer
-		if row != nil {
-			_, a = row.At(n)
+		waits := s.waits(row)
+		m.State, m.Answer, m.Error, m.Ms = "begun", raw(s.Asked), "", timeline.Millis(waits[0].Wait.Since.Sub(s.Intended))
+		out := []timeline.Moment{m}
+		last := len(waits) - 1
+		for _, p := range waits[:last] { // it was answered in vain
+			before := step{Kind: s.Kind, Pos: s.Pos, Wait: p.Wait}
+			out = append(out, before.waited(run, n, p.Answer)...)
 		}
-		return append([]timeline.Moment{m}, s.waited(run, n, a)...)
+		return append(out, s.waited(run, n, waits[last].Answer)...)
 	}
 	if !s.Done {
 		return []timeline.Moment{m}

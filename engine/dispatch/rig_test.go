@@ -74,6 +74,7 @@ type far struct {
 	block map[string]chan struct{} // effects with this key wait for it
 	fail  map[string]error         // effects of this kind fail
 	tells tells
+	vain  atomic.Int64 // how often a run was to wait again
 }
 
 type call struct{ kind, key, id string }

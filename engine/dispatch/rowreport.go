@@ -62,7 +62,7 @@ func ReportRow(row *wait.Row, since []queue.Entry, detail bool) (EventReport, *e
 
 // ContinuationID is the id of the event by which an answered run goes on.
 func ContinuationID(row *wait.Row) string {
-	return continuationID + row.Run + "." + strconv.Itoa(row.Wait.Step)
+	return continuationID + row.Run + "." + row.Wait.Point().String()
 }
 
 // ContinuationOf returns the run of an event by which one goes on; ok is false
@@ -90,7 +90,7 @@ func (run *RunReport) finishRow(row *wait.Row) {
 // startOf is the wait of a run that had yet to begin (after), or that an
 // operator had begin anew.
 func startOf(row *wait.Row) []timeline.Moment {
-	w, a := row.At(0)
+	w, a := row.At(wait.Point{})
 	if w == nil {
 		return nil
 	}
@@ -112,6 +112,25 @@ func endOfRow(row *wait.Row, rec *record) []timeline.Moment {
 		return nil
 	}
 	return []timeline.Moment{{At: row.Ended, What: timeline.End, State: row.Outcome, Text: row.Why}}
+}
+
+// waits are those of a step, the newest last: that is in the journal, and those
+// before it are in the row, as are the answers.
+func (s *step) waits(row *wait.Row) []wait.Past {
+	newest := wait.Past{Wait: s.Wait}
+	if row == nil {
+		return []wait.Past{newest}
+	}
+	var out []wait.Past
+	for _, p := range row.Waits(s.Wait.Step) {
+		switch {
+		case p.Wait.Point().Before(s.Wait.Point()):
+			out = append(out, p)
+		case p.Wait.Point() == s.Wait.Point():
+			newest.Answer = p.Answer
+		}
+	}
+	return append(out, newest)
 }
 
 // waited are the moments of a wait: that it began, and how it ended. a is nil

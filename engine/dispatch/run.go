@@ -122,7 +122,7 @@ func (r *run) start() {
 // straight reports whether the run begins with a pass: it may be found to have
 // parked, or to have ended, and a place in line that is taken has to be used.
 func (r *run) straight() bool {
-	return r.known == nil && r.answered == nil && !r.cancelled() && (r.inFlight == nil || r.inFlight.Wait == nil)
+	return r.known == nil && r.answered == nil && r.waiting == nil && !r.cancelled() && (r.inFlight == nil || r.inFlight.Wait == nil)
 }
 
 // work takes the run to its outcome.

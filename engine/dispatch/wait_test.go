@@ -242,7 +242,7 @@ func TestAnOperatorAnswersAndCancels(t *testing.T) {
 			asked := w.waiting("probe.ask")
 			g := w.registry()
 			a := &wait.Answer{By: c.by, At: time.Now(), Who: "root", Value: dictOf("answer", "forced")}
-			row, won, err := g.Claim(context.Background(), asked.Run, asked.Step, a)
+			row, won, err := g.Claim(context.Background(), asked.Run, wait.Point{Step: asked.Step}, a)
 			if err != nil || !won {
 				t.Fatal(won, err)
 			}
@@ -255,7 +255,7 @@ func TestAnOperatorAnswersAndCancels(t *testing.T) {
 			if got := strings.Join(w.far.keys(), " "); got != c.want {
 				t.Errorf("effects: %s", got)
 			}
-			if _, won, _ := g.Claim(context.Background(), asked.Run, asked.Step, &wait.Answer{By: wait.ByTimeout}); won {
+			if _, won, _ := g.Claim(context.Background(), asked.Run, wait.Point{Step: asked.Step}, &wait.Answer{By: wait.ByTimeout}); won {
 				t.Error("it was answered twice")
 			}
 		})
@@ -273,7 +273,7 @@ func TestAnAnswerGivenBetweenTwoServersIsPassedOn(t *testing.T) {
 	first.kill()
 	first.end()
 	a := &wait.Answer{By: wait.ByOperator, At: time.Now(), Who: "root", Value: dictOf("answer", "late")}
-	if _, won, err := w.registry().Claim(context.Background(), asked.Run, asked.Step, a); !won || err != nil {
+	if _, won, err := w.registry().Claim(context.Background(), asked.Run, wait.Point{Step: asked.Step}, a); !won || err != nil {
 		t.Fatal(won, err)
 	}
 	w.start() // nobody has put the continuation

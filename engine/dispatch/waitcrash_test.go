@@ -25,6 +25,8 @@ def go(e):
     after("20ms", later, "x")
     a = probe.ask(key = "ask one")
     probe.find(key = "got " + a.value)
+    l = probe.ask(key = "ask vain", timeout = "1h")
+    probe.find(key = "then " + l.value)
     sleep("1ms")
     b = probe.event(key = "ping")
     probe.find(key = "pinged " + b.value)
@@ -39,8 +41,9 @@ on.error(told)
 
 // A server is killed at every point where it touches the store or the far side:
 // between the journal, the row, the timer, the claim, the continuation and the
-// end, of the event that parks, of the click, and of each continuation. Those
-// who click and write do so once. Every run ends once, and nothing is done twice.
+// end, of the event that parks, of the click, and of each continuation, also of
+// those whose answer is in vain: the run waits again where it was. Those who
+// click and write do so once. Every run ends once, and nothing is done twice.
 func TestACrashAtAnyPointOfAWaitRepeatsNothingAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	step := int64(1)
@@ -90,7 +93,13 @@ func (p *people) live(s *server) {
 		for _, row := range p.w.rows(wait.Waiting) {
 			switch row.Kind {
 			case "probe.ask":
-				p.send(s, click("click "+row.Title, "U2", "yes", row.Run, row.Step))
+				value := "yes"
+				if row.Title == "ask vain" {
+					value = "vain"
+				}
+				if row.Until.IsZero() || row.Round == 0 { // else nobody comes in time
+					p.send(s, clickAt("click "+row.Title, "U2", value, row.Run, wait.Point{Step: row.Step, Round: row.Round}))
+				}
 			case "probe.event":
 				if time.Since(p.pinged) > 5*time.Millisecond { // a ping counts from when the run waits
 					p.pinged = time.Now()
@@ -116,11 +125,12 @@ func (p *people) send(s *server, e *event.Event) {
 func (p *people) check() {
 	t, f := p.w.t, p.w.far
 	t.Helper()
-	for _, key := range []string{"ask one", "got yes", "pinged U3", "ask told", "told broken", "ask later", "later x", "second rule"} {
+	for _, key := range []string{"ask one", "got yes", "ask vain", "then yes", "pinged U3", "ask told", "told broken", "ask later", "later x", "second rule"} {
 		if n := f.count(key); n != 1 {
 			t.Errorf("%s was done %d times, want once: %q", key, n, f.keys())
 		}
 	}
+	p.checkRounds()
 	if n := f.count("one"); n > 1 {
 		t.Errorf("one was done %d times: %q", n, f.keys())
 	}
@@ -133,6 +143,24 @@ func (p *people) check() {
 	if rows := append(p.w.rows(wait.Waiting), p.w.rows(wait.Answered)...); len(rows) > 0 {
 		t.Errorf("left behind: %+v", rows)
 	}
+}
+
+// checkRounds is that the run waited three times where it was answered in vain.
+func (p *people) checkRounds() {
+	p.w.t.Helper()
+	var got []string
+	for _, s := range p.w.rows(wait.Ended) {
+		row, err := p.w.registry().Get(context.Background(), s.Run)
+		if err != nil {
+			p.w.t.Fatal(err)
+		}
+		for _, x := range append(row.Past, wait.Past{Wait: row.Wait, Answer: row.Answer}) {
+			if strings.HasPrefix(x.Wait.Title, "ask vain") && x.Answer != nil {
+				got = append(got, fmt.Sprint(x.Wait.Point(), " ", x.Wait.Title, ": ", x.Answer.By))
+			}
+		}
+	}
+	same(p.w.t, "rounds", got, []string{"5 ask vain: event", "5~1 ask vain again 1: timeout", "5~2 ask vain again 2: event"})
 }
 
 // race forces one of two orders: of two writes of an answer to a row, both made

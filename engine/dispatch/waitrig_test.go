@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-rules/starling/engine/dispatch"
@@ -105,8 +106,10 @@ func hearEvent(_ context.Context, _ *door.Run, w *wait.Wait, e *event.Event) wai
 	return wait.Heard{Verdict: wait.Match, Answer: runtime.NewDict("value", e.User)}
 }
 
-// resumeAsk is idempotent, as it has to be: it is no effect that is counted.
-func (s *server) resumeAsk(_ context.Context, r *door.Run, _ runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error) {
+// resumeAsk is idempotent, as it has to be: it is no effect that is counted. The
+// value "vain" leads nowhere, nor does the time in the second round of what has
+// "vain" in its key: that round is over soon.
+func (s *server) resumeAsk(_ context.Context, r *door.Run, e runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error) {
 	if !s.point() {
 		return nil, context.Canceled
 	}
@@ -114,6 +117,15 @@ func (s *server) resumeAsk(_ context.Context, r *door.Run, _ runtime.Effect, w *
 	if a.By == wait.ByOperator {
 		v, _ := a.Value.Get("answer")
 		value = fmt.Sprint(v)
+	}
+	vain := strings.Contains(keyOf(e), "vain")
+	if value == "vain" || vain && w.Round == 1 && a.By == wait.ByTimeout {
+		next := &wait.Wait{Title: fmt.Sprint(keyOf(e), " again ", w.Round+1), State: runtime.NewDict("votes", int64(0))}
+		if vain && w.Round == 0 {
+			next.Until = time.Now().Add(5 * time.Millisecond)
+		}
+		s.w.far.vain.Add(1)
+		return nil, &door.WaitAgain{Wait: next}
 	}
 	if a.Event.TriggerID != "" && r.Trigger().User != a.Event.User {
 		value = "of another trigger"
@@ -261,16 +273,20 @@ func (w *world) ended(run string) *wait.Row {
 
 // click is a press of a button that a run has sent.
 func click(id, user, value, run string, step int) *event.Event {
+	return clickAt(id, user, value, run, wait.Point{Step: step})
+}
+
+func clickAt(id, user, value, run string, at wait.Point) *event.Event {
 	return &event.Event{
 		ID: id, Kind: event.Action, Type: "block_actions", Team: "T1", App: "A1", User: user, Channel: "C1", TriggerID: "trigger-" + id,
-		Actions:  []event.ActionRef{{ActionID: wait.Ref(run, step) + "/0", Type: "button", Value: value}},
+		Actions:  []event.ActionRef{{ActionID: wait.Ref(run, at) + "/0", Type: "button", Value: value}},
 		Received: time.Now(), Via: "local", Raw: []byte(`{"type":"block_actions"}`),
 	}
 }
 
 func (s *server) click(id, user, value string, on wait.Summary) {
 	s.w.t.Helper()
-	if err := s.Accept(context.Background(), click(id, user, value, on.Run, on.Step)); err != nil && !errors.Is(err, queue.ErrDuplicate) {
+	if err := s.Accept(context.Background(), clickAt(id, user, value, on.Run, wait.Point{Step: on.Step, Round: on.Round})); err != nil && !errors.Is(err, queue.ErrDuplicate) {
 		s.w.t.Fatalf("click %s: %v", id, err)
 	}
 }
@@ -280,6 +296,7 @@ type gated struct {
 	queue.Store
 	gate  func(queue.Parked)              // called before a write
 	after func(queue.Parked, error) error // and behind it
+	reads atomic.Int64                    // how often a row was read
 }
 
 func (g *gated) over(o *dispatch.Options) {
@@ -292,6 +309,11 @@ func (g *gated) Waits() queue.Waits { return &gatedWaits{g.Store.Waits(), g} }
 type gatedWaits struct {
 	queue.Waits
 	g *gated
+}
+
+func (w *gatedWaits) Get(ctx context.Context, run string) (queue.Parked, error) {
+	w.g.reads.Add(1)
+	return w.Waits.Get(ctx, run)
 }
 
 func (w *gatedWaits) Put(ctx context.Context, p queue.Parked, ttl time.Duration) (uint64, error) {

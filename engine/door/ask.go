@@ -63,7 +63,7 @@ func unasked(_ context.Context, _ *Run, e runtime.Effect) (runtime.Value, error)
 
 // postAsk is the message of a question, with its buttons.
 func (l *live) postAsk(ctx context.Context, r *Run, e runtime.Effect) (call, error) {
-	return l.postQuestion(ctx, r, e, e.Args.Text("text"), choiceElements(wait.Ref(r.ID, e.Step), choicesOf(e.Args)))
+	return l.postQuestion(ctx, r, e, e.Args.Text("text"), choiceElements(stepRef(r, e), choicesOf(e.Args)))
 }
 
 // postQuestion is a message that shows elements to answer with.
@@ -77,13 +77,16 @@ func (l *live) postQuestion(ctx context.Context, r *Run, e runtime.Effect, text 
 		return call{}, fmt.Errorf("%s: %w", e.Kind, err)
 	}
 	blocks := append(questionBlocks(text, listArg(e.Args, "blocks")),
-		runtime.NewDict("type", "actions", "block_id", wait.Ref(r.ID, e.Step), "elements", elements))
+		runtime.NewDict("type", "actions", "block_id", stepRef(r, e), "elements", elements))
 	args := runtime.NewDict("channel", channel, "text", text, "blocks", blocks)
 	if thread != "" {
 		args.Set("thread_ts", thread)
 	}
 	return l.message(r, e, args), nil
 }
+
+// stepRef names what an effect is to wait for first.
+func stepRef(r *Run, e runtime.Effect) string { return wait.Ref(r.ID, wait.Point{Step: e.Step}) }
 
 // placeOf is where a question is asked.
 func (l *live) placeOf(ctx context.Context, r *Run, e runtime.Effect) (channel, thread string, err error) {
@@ -183,8 +186,8 @@ func chosen(r *Run, w *wait.Wait, ev *event.Event) (int, bool) {
 		return 0, false
 	}
 	for _, a := range ev.Actions {
-		run, step, rest, ok := wait.ParseRef(a.ActionID)
-		if !ok || run != r.ID || step != w.Step {
+		run, at, rest, ok := wait.ParseRef(a.ActionID)
+		if !ok || run != r.ID || at != w.Point() {
 			continue
 		}
 		if rest == selectRest {

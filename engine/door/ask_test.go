@@ -59,10 +59,14 @@ func stored(t *testing.T, d *runtime.Dict) *runtime.Dict {
 
 // click is the event of somebody who uses an element of the question.
 func (p *parked) click(user, rest, value string) *event.Event {
+	at := wait.Point{Step: 2}
+	if p.wait != nil {
+		at = p.wait.Point()
+	}
 	return &event.Event{
 		ID: "tr-" + user, Kind: event.Action, Type: "block_actions", Team: "T1", Channel: "C1", User: user, TS: "9.9",
 		TriggerID: "tr-" + user, ResponseURL: "https://hooks.slack.com/actions/" + user, Received: p.now,
-		Actions: []event.ActionRef{{ActionID: wait.Ref("r1", 2) + "/" + rest, Value: value}},
+		Actions: []event.ActionRef{{ActionID: wait.Ref("r1", at) + "/" + rest, Value: value}},
 	}
 }
 
@@ -376,7 +380,7 @@ func form() *runtime.Dict {
 
 func submission(user string, values string) *event.Event {
 	return &event.Event{
-		ID: "vs-" + user, Kind: event.Submit, Type: "view_submission", Team: "T1", User: user, TriggerID: "tr-" + user, CallbackID: wait.Ref("r1", 2) + "/mine", Received: base,
+		ID: "vs-" + user, Kind: event.Submit, Type: "view_submission", Team: "T1", User: user, TriggerID: "tr-" + user, CallbackID: wait.Ref("r1", wait.Point{Step: 2}) + "/mine", Received: base,
 		Raw: []byte(`{"view":{"state":{"values":{"b":{"what":` + values + `}}}}}`),
 	}
 }

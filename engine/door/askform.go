@@ -15,7 +15,7 @@ const openRest = "open"
 
 // postForm is the message of a form, with the button that opens it.
 func (l *live) postForm(ctx context.Context, r *Run, e runtime.Effect) (call, error) {
-	return l.postQuestion(ctx, r, e, questionText(e), formElements(wait.Ref(r.ID, e.Step), e.Args))
+	return l.postQuestion(ctx, r, e, questionText(e), formElements(stepRef(r, e), e.Args))
 }
 
 func formElements(ref string, d *runtime.Dict) runtime.List {
@@ -43,7 +43,7 @@ func (l *live) hearForm(ctx context.Context, r *Run, w *wait.Wait, ev *event.Eve
 			return wait.Heard{}
 		}
 	case event.Submit:
-		if run, step, _, ok := wait.ParseRef(ev.CallbackID); !ok || run != r.ID || step != w.Step {
+		if run, at, _, ok := wait.ParseRef(ev.CallbackID); !ok || run != r.ID || at != w.Point() {
 			return wait.Heard{}
 		}
 	default:
@@ -63,7 +63,7 @@ func (l *live) hearForm(ctx context.Context, r *Run, w *wait.Wait, ev *event.Eve
 // pressed reports whether an event is a click on the button of that name.
 func pressed(r *Run, w *wait.Wait, ev *event.Event, name string) bool {
 	for _, a := range ev.Actions {
-		if run, step, rest, ok := wait.ParseRef(a.ActionID); ok && run == r.ID && step == w.Step && rest == name {
+		if run, at, rest, ok := wait.ParseRef(a.ActionID); ok && run == r.ID && at == w.Point() && rest == name {
 			return true
 		}
 	}
@@ -78,7 +78,7 @@ func (l *live) openForm(ctx context.Context, r *Run, w *wait.Wait, ev *event.Eve
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
-	code, err := l.openView(ctx, Trigger{ID: ev.TriggerID, At: ev.Received}, behalf(ev), formView(wait.Ref(r.ID, w.Step), w.Match, sent))
+	code, err := l.openView(ctx, Trigger{ID: ev.TriggerID, At: ev.Received}, behalf(ev), formView(wait.Ref(r.ID, w.Point()), w.Match, sent))
 	if code == "" && err == nil {
 		return
 	}
@@ -115,7 +115,12 @@ func (l *live) openView(ctx context.Context, t Trigger, o slackapi.CallOptions, 
 
 // staleTrigger reports whether another press of the button would help.
 func staleTrigger(code string) bool {
-	return code == "expired_trigger_id" || code == "trigger_expired" || code == "exchanged_trigger_id" || code == "trigger_exchanged"
+	return code == "expired_trigger_id" || code == "trigger_expired" || exchangedTrigger(code)
+}
+
+// exchangedTrigger reports whether something was opened with the trigger_id.
+func exchangedTrigger(code string) bool {
+	return code == "exchanged_trigger_id" || code == "trigger_exchanged"
 }
 
 // triggerMargin is left of the life of a trigger_id for the way to Slack.

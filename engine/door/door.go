@@ -106,13 +106,22 @@ type Handler struct {
 	// Resume makes the result of the effect from the answer. What it performs
 	// must be idempotent: it is called again after a crash. Nil: the result is
 	// the answer's value. With wait.ByCancel the result is not looked at, and e
-	// may be of a version that is gone.
+	// may be of a version that is gone. A *WaitAgain as the error has the run
+	// wait once more.
 	Resume func(ctx context.Context, r *Run, e runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error)
 	// Lost tells whoever sent an event that names a wait which is over that
 	// somebody else, or the time, was first: a is the answer it had, nil if it is
 	// not known. Nil: they are told so in general.
 	Lost func(ctx context.Context, r *Run, w *wait.Wait, a *wait.Answer, ev *event.Event)
 }
+
+// WaitAgain is what Handler.Resume returns as its error if what came leads
+// nowhere: the run waits again, at the same step, in the next round. Step, Round,
+// Kind and Since are filled in. Who returns it bounds the rounds (Wait.Round).
+type WaitAgain struct{ Wait *wait.Wait }
+
+// Error is what a run is told that cannot wait again.
+func (w *WaitAgain) Error() string { return "what came leads nowhere: " + w.Wait.Title }
 
 // Live holds the handlers by effect kind.
 type Live map[string]Handler

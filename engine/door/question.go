@@ -126,7 +126,7 @@ func listArg(d *runtime.Dict, name string) runtime.List {
 
 // progress shows how many have answered; the question stays open.
 func (l *live) progress(ctx context.Context, r *Run, w *wait.Wait) {
-	ref := wait.Ref(r.ID, w.Step)
+	ref := wait.Ref(r.ID, w.Point())
 	elements := choiceElements(ref, choicesOf(w.Match))
 	if w.Kind == wait.AskForm {
 		elements = formElements(ref, w.Match)

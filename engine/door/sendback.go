@@ -48,7 +48,7 @@ func (l *live) sendBack(ctx context.Context, r *Run, e runtime.Effect) (runtime.
 	}
 	v := runtime.NewDict("channel", again.Text("channel"), "ts", again.Text("ts"))
 	who.put(v)
-	ref := wait.Ref(r.ID, e.Step)
+	ref := stepRef(r, e)
 	code, err := l.openView(ctx, newestTrigger(r), behalf(r.Event), formView(ref, e.Args, sent))
 	if err != nil {
 		return nil, err

@@ -18,6 +18,10 @@ import (
 // What only one person sees is gone when that person reloads Slack.
 const continueTime = time.Hour
 
+// continueAgain is how often that button is shown again: it was pressed in time,
+// but the run, or Slack, came to it too late.
+const continueAgain = 3
+
 // continueRest follows the reference in the action id of that button.
 const continueRest = "continue"
 
@@ -37,7 +41,7 @@ func (l *live) openModal(ctx context.Context, r *Run, e runtime.Effect) (runtime
 	own := c.args.Text("trigger_id") == "" || c.args.Text("trigger_id") == newest.ID
 	// Later is there where a run can wait.
 	if own && r.Later != nil && !l.usable(newest) {
-		if v, asked := l.askTrigger(ctx, r, e, newest); asked {
+		if v, asked := l.askTrigger(ctx, r, e, newest, 0); asked {
 			return v, nil
 		}
 	}
@@ -47,7 +51,7 @@ func (l *live) openModal(ctx context.Context, r *Run, e runtime.Effect) (runtime
 		return nil, err
 	}
 	if own && r.Later != nil && !res.OK && staleTrigger(res.Error) {
-		if v, asked := l.askTrigger(ctx, r, e, newest); asked {
+		if v, asked := l.askTrigger(ctx, r, e, newest, 0); asked {
 			return v, nil
 		}
 	}
@@ -55,8 +59,8 @@ func (l *live) openModal(ctx context.Context, r *Run, e runtime.Effect) (runtime
 }
 
 // askTrigger shows a person the button that brings a new trigger_id. It is not
-// asked if nobody is known whom to show it.
-func (l *live) askTrigger(ctx context.Context, r *Run, e runtime.Effect, newest Trigger) (runtime.Value, bool) {
+// asked if nobody is known whom to show it. Round is that of the wait for it.
+func (l *live) askTrigger(ctx context.Context, r *Run, e runtime.Effect, newest Trigger, round int) (*runtime.Dict, bool) {
 	user := newest.User
 	if user == "" {
 		user = r.Event.User
@@ -69,7 +73,7 @@ func (l *live) askTrigger(ctx context.Context, r *Run, e runtime.Effect, newest 
 	if title != "" {
 		text += ": " + event.Escape(title)
 	}
-	ref := wait.Ref(r.ID, e.Step)
+	ref := wait.Ref(r.ID, wait.Point{Step: e.Step, Round: round})
 	button := runtime.NewDict("type", "button", "action_id", ref+"/"+continueRest, "text", plainText("Continue"), "style", "primary")
 	blocks := runtime.List{
 		runtime.NewDict("type", "section", "text", markdown(text)),
@@ -116,14 +120,18 @@ func (l *live) waitTrigger(_ context.Context, _ *Run, _ runtime.Effect, v runtim
 	if !ok || d.Text("ask_trigger") == "" {
 		return nil, nil
 	}
-	title := "a click on Continue"
+	return l.clickOn(d, "a click on Continue"), nil
+}
+
+// clickOn is that wait; d says for whom, and what is to be opened.
+func (l *live) clickOn(d *runtime.Dict, title string) *wait.Wait {
 	if t := d.Text("title"); t != "" {
 		title += ", to open " + t
 	}
 	return &wait.Wait{
 		Kind: wait.Trigger, Until: l.Now().Add(continueTime), Title: oneLine(title),
 		Match: runtime.NewDict("users", runtime.List{d.Text("ask_trigger")}),
-	}, nil
+	}
 }
 
 // hearTrigger takes the click on that button. Nobody else is shown it.
@@ -137,22 +145,45 @@ func (l *live) hearTrigger(ctx context.Context, r *Run, w *wait.Wait, ev *event.
 	return wait.Heard{Verdict: wait.Match, Answer: runtime.NewDict("user", ev.User)}
 }
 
-// resumeTrigger opens the view with the new trigger_id: what open_modal was to do.
+// resumeTrigger opens the view with the new trigger_id: what open_modal was to
+// do. If that is too old by now, as when the server was down meanwhile, it asks
+// for another one: also where a crash hides whether the view was opened, for it
+// is the person who says so, by pressing the button or not. Slack opens one view
+// for a trigger_id.
 func (l *live) resumeTrigger(ctx context.Context, r *Run, e runtime.Effect, w *wait.Wait, a *wait.Answer) (runtime.Value, error) {
 	if a.By != wait.ByEvent {
 		return slackapi.Failed("expired_trigger_id", "nobody pressed the button that brings a new one").Body, nil
 	}
 	l.takeAway(ctx, a.Event)
 	if !l.usable(Trigger{ID: a.Event.TriggerID, At: a.Event.Received}) {
-		return slackapi.Failed("expired_trigger_id", "the run came to it too late").Body, nil
+		return l.askAgain(ctx, r, e, w, a, slackapi.Failed("expired_trigger_id", "the run came to it too late"))
 	}
 	args := without(e.Args)
 	args.Set("trigger_id", a.Event.TriggerID)
 	res, err := l.Slack.Call(ctx, "views.open", args, behalf(r.Event))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case res.OK || !staleTrigger(res.Error):
+		return res.Body, nil
+	case r.Resumed && exchangedTrigger(res.Error): // by this run, before the crash
+		return slackapi.Failed("interrupted", "the server ended while the modal was opened").Body, nil
 	}
-	return res.Body, nil
+	return l.askAgain(ctx, r, e, w, a, res)
+}
+
+// askAgain asks whoever pressed the button for another trigger_id, a few times;
+// then what has failed is the result.
+func (l *live) askAgain(ctx context.Context, r *Run, e runtime.Effect, w *wait.Wait, a *wait.Answer, failed slackapi.Result) (runtime.Value, error) {
+	if w.Round >= continueAgain {
+		return failed.Body, nil
+	}
+	newest := Trigger{ID: a.Event.TriggerID, ResponseURL: a.Event.ResponseURL, User: a.Event.User, At: a.Event.Received}
+	v, asked := l.askTrigger(ctx, r, e, newest, w.Round+1)
+	if !asked {
+		return failed.Body, nil
+	}
+	return nil, &WaitAgain{l.clickOn(v, "another click on Continue")}
 }
 
 // takeAway removes the button from what the person sees, beside the run.
@@ -169,5 +200,5 @@ func (l *live) takeAway(ctx context.Context, from wait.Origin) {
 }
 
 func (l *live) lostTrigger(ctx context.Context, _ *Run, _ *wait.Wait, _ *wait.Answer, ev *event.Event) {
-	l.tell(ctx, ev, "", "This was continued already, or it is over.")
+	l.tell(ctx, ev, "", "This button has been used, or it is over. If there is a newer one, press that.")
 }

@@ -171,6 +171,56 @@ def test_a_run_that_fails_later_can_be_expected(t):
 `}))
 }
 
+// A button that brings a trigger_id is shown again where that comes too late.
+func TestTheButtonOfAModalIsShownAgain(t *testing.T) {
+	t.Parallel()
+	passes(t, run(t, map[string]string{"modal.star": `
+def report(e):
+    r = open_modal(ui.modal("Incident", [ui.divider()]))
+    return "opened" if r.ok else r.error
+
+on.command("/report", report)
+`, "modal_test.star": `
+def test_it_opens_in_the_end(t):
+    t.slack.stub("views.open", error = "expired_trigger_id", times = 2)
+    run = t.command("/report", user = "@ada")
+    t.expect(run).waiting("a click on Continue, to open Incident", kind = "trigger", who = ["U0ADA"])
+    t.click("Continue", user = "@ada")
+    t.expect(run).waiting("another click on Continue, to open Incident", kind = "trigger", until = "2026-01-05T10:00:00Z")
+    t.advance("30m")
+    t.restart()
+    t.expect(run).waiting(kind = "trigger", times = 1)
+    t.expect(t.click("Continue", user = "@ada")).opened(title = "Incident")
+    t.expect(run).done().called("views.open", times = 3)
+
+def test_nobody_presses_it_again(t):
+    t.slack.stub("views.open", error = "expired_trigger_id", times = 2)
+    run = t.command("/report", user = "@ada")
+    t.advance("50m")
+    t.click("Continue", user = "@ada")
+    t.advance("50m")
+    t.expect(run).waiting("another click on Continue, to open Incident")
+    t.expect(t.advance("10m")).replied("expired_trigger_id")
+    t.expect(run).done().called("views.open", times = 2)
+
+def test_it_never_opens(t):
+    t.slack.stub("views.open", error = "expired_trigger_id")
+    run = t.command("/report", user = "@ada")
+    for _ in range(4):
+        t.expect(run).waiting(kind = "trigger")
+        t.click("Continue", user = "@ada")
+    t.expect(run).done().called("views.open", times = 5)
+`, "modal_test.lua": `
+test("it opens in the end", function(t)
+  t.slack.stub("views.open", {error = "expired_trigger_id", times = 2})
+  local run = t.command("/report", {user = "@ada"})
+  t.click("Continue", {user = "@ada"})
+  t.expect(run).waiting("another click on Continue, to open Incident")
+  t.expect(t.click("Continue", {user = "@ada"})).opened({title = "Incident"})
+end)
+`}))
+}
+
 func TestFailuresOfWaitsSayWhatThereWas(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -80,7 +80,7 @@ func appendWait(b []byte, w *Wait) []byte {
 	}
 	b = append(b, 1)
 	b = runtime.AppendString(runtime.AppendString(b, w.Kind), w.Title)
-	b = binary.AppendUvarint(b, uint64(w.Step))
+	b = binary.AppendUvarint(b, w.Point().number())
 	b = appendTime(appendTime(b, w.Since), w.Until)
 	b = binary.AppendUvarint(b, uint64(len(w.Keys)))
 	for _, k := range w.Keys {
@@ -93,7 +93,8 @@ func readWait(d *runtime.Decoder) *Wait {
 	if d.Byte() == 0 {
 		return nil
 	}
-	w := &Wait{Kind: d.String(), Title: d.String(), Step: int(d.Uvarint() & maxStep)}
+	w := &Wait{Kind: d.String(), Title: d.String()}
+	w.Step, w.Round = stepAndRound(d.Uvarint())
 	w.Since, w.Until = readTime(d), readTime(d)
 	for n := d.Count(); n > 0 && d.Err() == nil; n-- {
 		w.Keys = append(w.Keys, d.String())
@@ -102,7 +103,16 @@ func readWait(d *runtime.Decoder) *Wait {
 	return w
 }
 
-const maxStep = 1<<31 - 1
+// The bits of a step; above them stands the round. Of a first wait, the number
+// is its step.
+const (
+	stepBits = 31
+	maxStep  = 1<<stepBits - 1
+)
+
+func (p Point) number() uint64 { return uint64(p.Round)<<stepBits | uint64(p.Step) }
+
+func stepAndRound(n uint64) (step, round int) { return int(n & maxStep), int(n >> stepBits & maxStep) }
 
 func appendAnswer(b []byte, a *Answer) []byte {
 	if a == nil {

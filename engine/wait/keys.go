@@ -58,12 +58,12 @@ func KeysOf(e *event.Event) []string {
 
 // RefOf returns the wait that an event names: the button pressed, or the form
 // submitted, was made for it.
-func RefOf(e *event.Event) (run string, step int, ok bool) {
+func RefOf(e *event.Event) (run string, at Point, ok bool) {
 	for i := range e.Actions {
-		if run, step, _, ok := ParseRef(e.Actions[i].ActionID); ok {
-			return run, step, true
+		if run, at, _, ok := ParseRef(e.Actions[i].ActionID); ok {
+			return run, at, true
 		}
 	}
-	run, step, _, ok = ParseRef(e.CallbackID)
-	return run, step, ok
+	run, at, _, ok = ParseRef(e.CallbackID)
+	return run, at, ok
 }

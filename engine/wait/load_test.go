@@ -63,7 +63,7 @@ func TestARunThatGoesOnWhileTheIndexIsReadWaitsNoMore(t *testing.T) {
 	}
 	g := wait.NewRegistry(wait.Options{Store: s})
 	s.meanwhile = func() error {
-		if _, won, err := g.Claim(ctx, rowOf(1).Run, 2, &wait.Answer{By: wait.ByTimeout, At: time.Now()}); err != nil || !won {
+		if _, won, err := g.Claim(ctx, rowOf(1).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByTimeout, At: time.Now()}); err != nil || !won {
 			t.Errorf("claim: %v, %v", won, err)
 		}
 		if err := g.Park(ctx, rowOf(3)); err != nil {
@@ -94,7 +94,7 @@ func TestFollowGoesOnAfterFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := before.Claim(ctx, rowOf(1).Run, 2, &wait.Answer{By: wait.ByOperator, Who: "U1", At: time.Now()}); err != nil {
+		if _, _, err := before.Claim(ctx, rowOf(1).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByOperator, Who: "U1", At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		failure := errors.New("disk full")

@@ -18,7 +18,7 @@ type Summary struct {
 	State           State
 	Outcome         string
 	Kind            string // of the wait
-	Step            int
+	Step, Round     int
 	Title           string
 	Began           time.Time
 	Since, Until    time.Time // of the wait; Until zero: it waits for ever
@@ -81,7 +81,7 @@ func (r *Row) appendMark(b []byte, bytes int, rule, script, event, key, title st
 		return append(b, 0)
 	}
 	b = runtime.AppendString(append(b, 1), w.Kind)
-	return appendTime(appendTime(binary.AppendUvarint(b, uint64(w.Step)), w.Since), w.Until)
+	return appendTime(appendTime(binary.AppendUvarint(b, w.Point().number()), w.Since), w.Until)
 }
 
 // Summarize reads the mark of a row.
@@ -119,7 +119,8 @@ func readMark(p queue.Parked, whole bool) (Summary, error) {
 		}
 		s.Digest, s.Began = digest.String(), readTime(d)
 		if d.Byte() == 1 {
-			s.Kind, s.Step = d.String(), int(d.Uvarint()&maxStep)
+			s.Kind = d.String()
+			s.Step, s.Round = stepAndRound(d.Uvarint())
 			s.Since, s.Until = readTime(d), readTime(d)
 		}
 		err = d.Finish()

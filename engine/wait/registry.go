@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,17 +90,17 @@ const TimerPrefix = "wait/"
 
 // timerID names the timer of one wait of a run: a late one of a wait before
 // does no harm.
-func timerID(run string, step int) string { return TimerPrefix + run + "." + strconv.Itoa(step) }
+func timerID(r *Row) string { return TimerPrefix + r.Run + "." + r.Wait.Point().String() }
 
 // ParseTimer reads the id of a timer.
-func ParseTimer(id string) (run string, step int, ok bool) {
+func ParseTimer(id string) (run string, at Point, ok bool) {
 	id, ok = strings.CutPrefix(id, TimerPrefix)
 	if !ok {
-		return "", 0, false
+		return "", Point{}, false
 	}
 	run, number, _ := strings.Cut(id, ".")
-	step, err := strconv.Atoi(number)
-	return run, step, err == nil
+	at, ok = ParsePoint(number)
+	return run, at, ok
 }
 
 // tell passes on how many wait, one caller at a time: who is told last is told
@@ -211,8 +210,8 @@ func (g *Registry) Park(ctx context.Context, r *Row) error {
 			r.Rev = 0
 		case err != nil:
 			return err
-		case Reached(now, r.Wait.Step):
-			if now.State == Waiting && now.Wait.Step == r.Wait.Step {
+		case Reached(now, r.Wait.Point()):
+			if now.State == Waiting && now.Wait.Point() == r.Wait.Point() {
 				return g.parked(ctx, now)
 			}
 			return nil
@@ -237,31 +236,31 @@ func (g *Registry) parked(ctx context.Context, r *Row) error {
 	return g.setTimer(ctx, r)
 }
 
-// Reached reports whether a run has parked at a step, or gone beyond it.
-func Reached(r *Row, step int) bool {
-	return r.State == Ended || r.Wait != nil && r.Wait.Step >= step
+// Reached reports whether a run has parked at a point, or gone beyond it.
+func Reached(r *Row, at Point) bool {
+	return r.State == Ended || r.Wait != nil && !r.Wait.Point().Before(at)
 }
 
 func (g *Registry) setTimer(ctx context.Context, r *Row) error {
 	if r.Wait.Until.IsZero() {
 		return nil
 	}
-	return g.o.Store.Timers().Set(ctx, queue.Timer{ID: timerID(r.Run, r.Wait.Step), Key: r.Key, At: r.Wait.Until})
+	return g.o.Store.Timers().Set(ctx, queue.Timer{ID: timerID(r), Key: r.Key, At: r.Wait.Until})
 }
 
-// Claim answers the wait of a step. Of several that try, one has won: it, and a
+// Claim answers the wait at a point. Of several that try, one has won: it, and a
 // repeat of it, is told so and has the run go on (Continue). The others are
 // given the row as the winner left it. queue.ErrNotFound if there is no such run.
-func (g *Registry) Claim(ctx context.Context, run string, step int, a *Answer) (row *Row, won bool, err error) {
+func (g *Registry) Claim(ctx context.Context, run string, at Point, a *Answer) (row *Row, won bool, err error) {
 	for {
 		r, err := g.Get(ctx, run)
 		if err != nil {
 			return nil, false, err
 		}
 		switch {
-		case r.State == Answered && r.Wait.Step == step && same(r.Answer, a):
+		case r.State == Answered && r.Wait.Point() == at && same(r.Answer, a):
 			return r, true, nil // this very answer, before
-		case r.State != Waiting || r.Wait.Step != step:
+		case r.State != Waiting || r.Wait.Point() != at:
 			return r, false, nil
 		}
 		if err = g.Take(ctx, r, a, nil); err == nil {
@@ -325,7 +324,7 @@ func (g *Registry) Continue(ctx context.Context, r *Row) error {
 		return err
 	}
 	if r.Wait != nil && !r.Wait.Until.IsZero() && (r.Answer == nil || r.Answer.By != ByTimeout) {
-		if err := g.o.Store.Timers().Cancel(ctx, r.Key, timerID(r.Run, r.Wait.Step)); err != nil {
+		if err := g.o.Store.Timers().Cancel(ctx, r.Key, timerID(r)); err != nil {
 			g.o.Logger.Debug("a timer is left to run out", "run", r.Run, "err", err)
 		}
 	}

@@ -59,18 +59,29 @@ func (r *Row) Counted(key string) bool {
 	return slices.ContainsFunc(r.Past, func(p Past) bool { return p.Answer != nil && p.Answer.Event.Key == key })
 }
 
-// At returns the wait of a step, and its answer if it has one; nil if the run
-// did not wait there, or not yet.
-func (r *Row) At(step int) (*Wait, *Answer) {
-	if r.Wait != nil && r.Wait.Step == step {
-		return r.Wait, r.Answer
-	}
-	for _, p := range r.Past {
-		if p.Wait.Step == step {
+// At returns a wait, and its answer if it has one; nil if the run did not wait
+// there, or not yet.
+func (r *Row) At(at Point) (*Wait, *Answer) {
+	for _, p := range r.Waits(at.Step) {
+		if p.Wait.Point() == at {
 			return p.Wait, p.Answer
 		}
 	}
 	return nil, nil
+}
+
+// Waits are those of a step, the newest last, with the answers that they have.
+func (r *Row) Waits(step int) []Past {
+	var out []Past
+	for _, p := range r.Past {
+		if p.Wait.Step == step {
+			out = append(out, p)
+		}
+	}
+	if r.Wait != nil && r.Wait.Step == step {
+		out = append(out, Past{r.Wait, r.Answer})
+	}
+	return out
 }
 
 // maxHeard bounds Row.Heard: what is long ago is not delivered again.

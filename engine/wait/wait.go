@@ -3,6 +3,7 @@
 // its timer.
 //
 //	Wait      what a run waits for
+//	Point     where: the wait of a step, or a further one there
 //	Answer    what it was given: by an event, a time, or an operator
 //	Row       a run as the store keeps it: waiting, answered, or ended
 //	Registry  the rows: park, claim, finish; who is first wins
@@ -24,7 +25,6 @@ package wait
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,8 +52,8 @@ const (
 type Wait struct {
 	Kind string
 	// Step is the step of the run whose result it will be; 0: the run has yet
-	// to begin.
-	Step int
+	// to begin. Round is how often the run has waited there before: see Point.
+	Step, Round int
 	// Since is when it began; at Until it is over without an answer. Zero: never.
 	Since, Until time.Time
 	// Keys are what an event must bear one of to be tested: see Key and KeysOf.
@@ -139,19 +139,19 @@ const refPrefix = "starling.ask:"
 
 // Ref names the wait of a run in what Slack brings back: an action id, a
 // callback id, or private metadata. Behind it may follow "/" and anything.
-func Ref(run string, step int) string { return refPrefix + run + "." + strconv.Itoa(step) }
+func Ref(run string, at Point) string { return refPrefix + run + "." + at.String() }
 
 // ParseRef reads what Ref wrote; rest is what follows the "/".
-func ParseRef(s string) (run string, step int, rest string, ok bool) {
+func ParseRef(s string) (run string, at Point, rest string, ok bool) {
 	s, ok = strings.CutPrefix(s, refPrefix)
 	if !ok {
-		return "", 0, "", false
+		return "", Point{}, "", false
 	}
 	s, rest, _ = strings.Cut(s, "/")
-	run, number, ok := strings.Cut(s, ".")
-	step, err := strconv.Atoi(number)
-	if !ok || err != nil || run == "" || step < 0 {
-		return "", 0, "", false
+	run, number, _ := strings.Cut(s, ".")
+	at, ok = ParsePoint(number)
+	if !ok || run == "" {
+		return "", Point{}, "", false
 	}
-	return run, step, rest, true
+	return run, at, rest, true
 }

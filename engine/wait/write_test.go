@@ -90,7 +90,7 @@ func TestARunMayBeAnsweredBeforeItsWriterIsTold(t *testing.T) {
 	g = wait.NewRegistry(wait.Options{Store: &during{Store: memory(t), behind: func(rev uint64, err error) (uint64, error) {
 		if first {
 			first = false
-			if _, won, err := g.Claim(context.Background(), rowOf(7).Run, 2, &wait.Answer{By: wait.ByOperator, At: time.Now()}); !won || err != nil {
+			if _, won, err := g.Claim(context.Background(), rowOf(7).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByOperator, At: time.Now()}); !won || err != nil {
 				t.Error(won, err)
 			}
 		}
