@@ -207,6 +207,45 @@ func TestARunThatIsCutOffBeforeItParksAgainAsksOnce(t *testing.T) {
 	}
 }
 
+// What became of a run in its second round is not the business of the
+// continuation of the first, when a crash has that delivered again: the failure
+// is not told twice.
+func TestTheContinuationOfAFirstRoundDoesNotEndTheSecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": again + `
+on.error(lambda f: probe.find(key = "told"))
+`})
+	var s *server
+	g := &gated{after: func(p queue.Parked, err error) error {
+		if x, e := wait.Summarize(p); e == nil && x.Round == 1 {
+			s.kill()
+		}
+		return err
+	}}
+	s = w.start(g.over)
+	s.say("1", "go")
+	first := w.waiting("probe.ask")
+	w.settled()
+	s.click("c1", "U2", "vain", first)
+	eventually(t, "the end of the server", s.dead.Load)
+	s.end()
+	// Another process has it end meanwhile.
+	row, err := w.registry().Get(t.Context(), first.Run)
+	if err != nil || row.Wait.Round != 1 || w.store.Stats().Pending == 0 {
+		t.Fatalf("it is %+v, %v", row, err)
+	}
+	row.Outcome, row.Why = "failed", "broken"
+	if err := w.registry().Finish(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.settled()
+	same(t, "effects", w.far.keys(), []string{"q"})
+	if got := w.ended(first.Run); got.Outcome != "failed" || got.Wait.Round != 1 {
+		t.Errorf("its row is %+v", got)
+	}
+}
+
 // told is a time line in few words.
 func told(moments []timeline.Moment) []string {
 	var out []string
