@@ -125,6 +125,7 @@ type Dispatcher struct {
 	sources   sync.Map // runtime.Digest → struct{}: stored by this process
 	running   sync.WaitGroup
 	waiting   *wait.Registry
+	crowd     crowd
 	active    sync.Map // ids of the runs under way here
 	suspects  chan struct{}
 	isOff     func(*rules.Rule) bool

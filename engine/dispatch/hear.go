@@ -55,7 +55,7 @@ func (d *Dispatcher) inLine(h *hearing, f func()) {
 // each. The error means that it has to be, at the next start.
 func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 	if h.ref != "" {
-		if err := d.hearSafely(e, h.ref, &h.at); err != nil {
+		if err := d.hearSafely(e, h.ref, &h.at, false); err != nil {
 			return err
 		}
 	}
@@ -67,11 +67,12 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 			return context.Cause(d.runCtx)
 		}
 	}
+	crowded := len(h.runs) > company
 	for _, run := range h.runs {
 		if run == h.ref {
 			continue
 		}
-		if err := d.hearSafely(e, run, nil); err != nil {
+		if err := d.hearSafely(e, run, nil, crowded); err != nil {
 			return err
 		}
 	}
@@ -79,13 +80,16 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 }
 
 // hearSafely is hearRun; a panic is a fault of this program, and ends this alone.
-func (d *Dispatcher) hearSafely(e *event.Event, run string, at *wait.Point) (err error) {
+func (d *Dispatcher) hearSafely(e *event.Event, run string, at *wait.Point, crowded bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.Logger.Error("panic", "event_id", e.ID, "run", run, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = nil
 		}
 	}()
+	if crowded && d.notFor(d.runCtx, e, run) {
+		return nil
+	}
 	return d.hearRun(d.runCtx, e, run, at)
 }
 
@@ -156,6 +160,12 @@ func (d *Dispatcher) awaitPark(ctx context.Context, run string, waited *time.Dur
 // skew is how much the clocks of processes may differ.
 const skew = 2 * time.Second
 
+// beside reports whether an event that shares a key with a wait was before it,
+// or is what the run began with.
+func beside(asker *door.Run, row *wait.Row, e *event.Event) bool {
+	return e.Received.Before(row.Wait.Since.Add(-skew)) || e.RunKey() == asker.Event.RunKey()
+}
+
 // judgeEvent asks the handler of a wait what the event is to it, and does what
 // follows. again: somebody else was faster.
 func (d *Dispatcher) judgeEvent(ctx context.Context, row *wait.Row, e *event.Event, named bool) (again bool, err error) {
@@ -168,8 +178,8 @@ func (d *Dispatcher) judgeEvent(ctx context.Context, row *wait.Row, e *event.Eve
 		d.Logger.Error("a parked run cannot be read", "run", row.Run, "err", err)
 		return false, nil
 	}
-	if !named && (e.Received.Before(row.Wait.Since.Add(-skew)) || e.RunKey() == asker.Event.RunKey()) {
-		return false, nil // it was before the wait, or what the run began with
+	if !named && beside(asker, row, e) {
+		return false, nil
 	}
 	heard := h.Hear(ctx, asker, row.Wait, e)
 	switch heard.Verdict {

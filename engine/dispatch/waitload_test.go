@@ -62,6 +62,7 @@ on.message("^(ping|other)$", lambda e: probe.find(key = "rule " + e.text))
 	w.waiting("probe.event")
 	w.waiting("sleep")
 	s.kill()
+	s.end()
 
 	u := &unread{may: make(chan struct{})}
 	s = w.start(u.over)

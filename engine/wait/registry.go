@@ -83,7 +83,7 @@ var ErrCrowded = errors.New("too many runs wait for the same events")
 
 // MaxPerKey is how many runs may wait with one key: each event that bears it is
 // tested against all of them.
-const MaxPerKey = 10_000
+const MaxPerKey = 2000
 
 // TimerPrefix begins the ids of the timers of waits.
 const TimerPrefix = "wait/"
@@ -113,6 +113,9 @@ func (g *Registry) tell() {
 	defer g.telling.Unlock()
 	g.o.Changed(g.index.Len())
 }
+
+// Rev is the newest revision that this process knows of a run that waits; 0: none.
+func (g *Registry) Rev(run string) uint64 { return g.index.rev(run) }
 
 // Len is how many runs wait, as far as this process knows.
 func (g *Registry) Len() int { return g.index.Len() }
