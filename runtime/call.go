@@ -173,7 +173,7 @@ type Pool interface {
 	Load(ctx context.Context, b *Bundle) (*Manifest, error)
 	// Run makes one pass. A script's own faults are in Reply.Err; the error
 	// is for what is no fault of the script (ErrClosed, ErrUnknownScript, ctx).
-	// Passes are started in the order of the calls; see Call.Lane.
+	// Passes of one Call.Lane are started in the order of the calls.
 	Run(ctx context.Context, c *Call) (*Reply, error)
 	// Forget drops a version; passes under way finish.
 	Forget(d Digest)

@@ -54,7 +54,7 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if t.load {
 		return
 	}
-	t.script.learn(t.call.Func, took)
+	t.script.learn(t.call.Func, took, used)
 	if p.opt.Slow == 0 {
 		return
 	}
@@ -91,14 +91,16 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 
 // slowDown moves the passes of a script that wait to where they now belong.
 func (p *Pool) slowDown(owner string) {
-	for t := p.main.runs.head; t != nil; {
-		next := t.next
-		if t.owner() == owner {
-			p.main.runs.remove(t)
-			t.slow = true
-			p.slow.runs.pushBack(t)
+	for _, l := range [...]*taskList{&p.main.quick, &p.main.rest} {
+		for t := l.head; t != nil; {
+			next := t.next
+			if t.owner() == owner {
+				l.remove(t)
+				t.slow = true
+				p.slow.put(t, t.queued)
+			}
+			t = next
 		}
-		t = next
 	}
 }
 

@@ -5,11 +5,56 @@ import (
 )
 
 // crew is the workers of one priority, spares aside, and the passes that wait
-// for one of them. Pool.mu guards it.
+// for one of them: those that are known to be quick, and the rest. A lane that
+// has waiting passes in both has them in quick first. Pool.mu guards it.
 type crew struct {
-	idle []*worker // last in, first out: the warmest next
-	busy int
-	runs taskList
+	idle        []*worker // last in, first out: the warmest next
+	busy        int
+	busyRest    int // workers that are busy with one of the rest
+	quick, rest taskList
+	restNext    bool      // the rest have their turn
+	lastQuick   time.Time // when a quick pass was put in line
+}
+
+// waits is how many passes wait.
+func (c *crew) waits() int { return c.quick.len + c.rest.len }
+
+// put puts a run in line.
+func (c *crew) put(t *task, now time.Time) {
+	t.queued = now
+	quick := t.quick()
+	if quick {
+		c.lastQuick = now
+	}
+	if quick && !c.rest.has(t.lane()) {
+		c.quick.pushBack(t)
+	} else {
+		c.rest.pushBack(t)
+	}
+}
+
+// free notes that a worker is not busy any more.
+func (c *crew) free(w *worker) {
+	c.busy--
+	if w.onRest {
+		c.busyRest--
+		w.onRest = false
+	}
+}
+
+// lists are where the next pass is looked for, in this order. What is known to
+// be quick comes first; the rest do not wait for ever.
+func (c *crew) lists() [2]*taskList {
+	if c.restNext && c.rest.len > 0 && time.Since(c.rest.head.queued) > restWaits {
+		return [...]*taskList{&c.rest, &c.quick}
+	}
+	return [...]*taskList{&c.quick, &c.rest}
+}
+
+// keepsPlace reports whether the rest have all the workers of a crew that they
+// may have: one is kept for quick passes while there are any.
+func (p *Pool) keepsPlace(c *crew) bool {
+	return c.busyRest > 0 && c.busyRest >= p.places(c)-1 && time.Since(c.lastQuick) < quickRecently
 }
 
 func (c *crew) live() int { return c.busy + len(c.idle) }

@@ -250,7 +250,7 @@ func (p *Pool) retireOrRest(w *worker) {
 	case w.served >= p.opt.Recycle.Events, w.heap > p.opt.Recycle.Heap:
 		p.condemn(w, endRecycled)
 	default:
-		w.crew.busy--
+		w.crew.free(w)
 		w.state = idle
 		w.crew.idle = append(w.crew.idle, w)
 		if w.crew == &p.slow {

@@ -107,6 +107,13 @@ const (
 	// stallAfter is how long a pass holds its worker before another worker
 	// may stand in. A usual pass takes under a millisecond.
 	stallAfter = 10 * time.Millisecond
+	// quickPass is how long passes of a function take at most that are known to
+	// be quick. They do not wait behind others, but for those of their lane, and
+	// one worker is kept for them if any was asked for quickRecently. When one of
+	// the others has waited for restWaits, they take turns.
+	quickPass     = 5 * time.Millisecond
+	quickRecently = time.Second
+	restWaits     = 50 * time.Millisecond
 	// slowNice is the priority of workers for slow scripts: beside others they
 	// get a tenth of a processor.
 	slowNice = 10

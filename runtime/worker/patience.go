@@ -45,7 +45,7 @@ func (p *patience) worked(least time.Duration) bool {
 // spent returns the processor time of a pass that took so long: that of the
 // process since the account began, if it is less.
 func (p *patience) spent(took time.Duration) time.Duration {
-	if took <= stallAfter || !p.known {
+	if took <= shortPass || !p.known {
 		return took
 	}
 	if now, ok := processorTime(p.pid); ok {

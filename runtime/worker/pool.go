@@ -76,6 +76,9 @@ func New(o Options) (*Pool, error) {
 		lanes:   map[string]int{}, accounts: map[string]*account{},
 		drained: make(chan struct{}),
 	}
+	for _, c := range [...]*crew{&p.main, &p.slow} {
+		c.quick.lanes, c.rest.lanes = map[string]int{}, map[string]int{}
+	}
 	p.stall = stopped(p.onStall)
 	p.shrink = stopped(p.onShrink)
 	p.long = stopped(p.onLong)

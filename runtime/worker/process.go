@@ -49,6 +49,7 @@ type worker struct {
 	// Guarded by Pool.mu.
 	state     state
 	crew      *crew  // while busy or idle
+	onRest    bool   // it is busy with a pass that is not known to be quick
 	owner     string // the script it belongs to, if workers are not shared
 	slow      bool   // of low priority, for good
 	end       ending
@@ -245,7 +246,7 @@ func (p *Pool) backOff(err error) {
 }
 
 func (p *Pool) failWaiting(err error) {
-	for _, l := range [...]*taskList{&p.main.runs, &p.slow.runs, &p.loads, &p.retries} {
+	for _, l := range [...]*taskList{&p.main.quick, &p.main.rest, &p.slow.quick, &p.slow.rest, &p.loads, &p.retries} {
 		for t := l.pop(); t != nil; t = l.pop() {
 			t.fail(err)
 		}

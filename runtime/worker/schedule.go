@@ -31,17 +31,17 @@ func (p *Pool) enqueue(t *task) {
 		return
 	case p.isSlow(t.owner()):
 		t.slow = true
-		if p.slow.runs.len >= slowWaiting {
+		if p.slow.waits() >= slowWaiting {
 			t.blame(t.overrun(), 0)
 			return
 		}
 	}
 	p.lastRun = time.Now()
-	p.crewOf(t).runs.pushBack(t)
+	p.crewOf(t).put(t, p.lastRun)
 }
 
 func (p *Pool) waiting() int {
-	return p.main.runs.len + p.slow.runs.len + p.loads.len + p.retries.len
+	return p.main.waits() + p.slow.waits() + p.loads.len + p.retries.len
 }
 
 // schedule gives waiting tasks to idle workers, in order. p.mu is held; the
@@ -82,22 +82,26 @@ func (p *Pool) hasPlace(c *crew) bool {
 }
 
 // match takes the next task that a worker of c can begin now, and the worker.
-// Runs and loads take turns, and are taken in order from either.
+// Runs and loads take turns, and are taken in order from each list.
 func (p *Pool) match(c *crew) (*task, *worker) {
-	lists := [2]*taskList{&c.runs, &p.loads}
+	runs := c.lists()
+	lists := [...]*taskList{runs[0], runs[1], &p.loads}
 	switch {
 	case (c == &p.slow) != p.loadsGiveWay():
-		lists[1] = nil
+		lists[2] = nil
 	case p.loadsNext:
-		lists[0], lists[1] = lists[1], lists[0]
+		lists = [...]*taskList{&p.loads, runs[0], runs[1]}
 	}
 	for _, l := range lists {
-		if l == nil || l.len == 0 {
+		if l == nil || l.len == 0 || l == &c.rest && p.keepsPlace(c) {
 			continue
 		}
 		if t, w := p.matchIn(c, l); t != nil {
 			l.remove(t)
 			p.loadsNext = !t.load
+			if !t.load {
+				w.onRest, c.restNext = l == &c.rest, l == &c.quick
+			}
 			return t, w
 		}
 	}
@@ -118,7 +122,7 @@ func (p *Pool) matchIn(c *crew, l *taskList) (*task, *worker) {
 	var passed lanes
 	for t, n := l.head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
 		lane := t.lane()
-		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) {
+		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) || l == &c.rest && c.quick.has(lane) {
 			continue
 		}
 		if w := p.workerFor(c, t); w != nil {
@@ -150,6 +154,9 @@ func (p *Pool) assign(c *crew, w *worker, t *task) batch {
 	w.state, w.forget, w.crew = busy, nil, c
 	w.unwritten.Add(1)
 	c.busy++
+	if w.onRest {
+		c.busyRest++
+	}
 	if p.opt.Own {
 		w.owner = t.owner()
 	}
@@ -199,7 +206,7 @@ func (p *Pool) loadAhead(w *worker, b *batch) {
 // wait than the other workers are going to take.
 func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 	head := b.tasks[0]
-	share := min(c.runs.len/max(1, p.places(c)), p.opt.Ahead-1)
+	share := min(c.quick.len/max(1, p.places(c)), p.opt.Ahead-1)
 	if share <= 0 {
 		return
 	}
@@ -210,7 +217,7 @@ func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 	var passed, taken lanes
 	taken.add(head.lane())
 	scanned := 0
-	for t := c.runs.head; t != nil && share > 0 && scanned < scanAhead; scanned++ {
+	for t := c.quick.head; t != nil && share > 0 && scanned < scanAhead; scanned++ {
 		next := t.next
 		lane, usual := t.lane(), t.usual()
 		switch {
@@ -223,7 +230,7 @@ func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 		default:
 			size, total, share = size+len(t.frame), total+usual, share-1
 			taken.add(lane)
-			c.runs.remove(t)
+			c.quick.remove(t)
 			b.tasks = append(b.tasks, t)
 			w.launchFlight(t, false, true)
 			p.stats.Ahead++

@@ -13,12 +13,15 @@ type script struct {
 	// funcs are the places of the functions that the manifest mentions, for
 	// passes that end without a word of their own.
 	funcs map[int]runtime.Position
-	// usually is how long passes of each function take. Pool.mu guards it.
-	usually map[int]time.Duration
+	// usually is how long passes of each function take, and how much of a
+	// processor's time they use. Pool.mu guards it.
+	usually map[int]usual
 }
 
+type usual struct{ took, used time.Duration }
+
 func newScript(b *runtime.Bundle, m *runtime.Manifest) *script {
-	s := &script{bundle: b, manifest: m, funcs: map[int]runtime.Position{}, usually: map[int]time.Duration{}}
+	s := &script{bundle: b, manifest: m, funcs: map[int]runtime.Position{}, usually: map[int]usual{}}
 	for _, r := range m.Registrations {
 		s.collect(r.Args)
 	}
@@ -28,16 +31,19 @@ func newScript(b *runtime.Bundle, m *runtime.Manifest) *script {
 // learn adapts what a pass of a function is expected to take: fast to a longer
 // one, slowly to shorter ones. A pass of several milliseconds is enough to end
 // the writing ahead for a while; one that merely lost its processor is not.
-func (s *script) learn(fn int, took time.Duration) {
-	usual, known := s.usually[fn]
-	switch {
-	case !known:
-		s.usually[fn] = took
-	case took > usual:
-		s.usually[fn] = usual + (took-usual)/4
-	default:
-		s.usually[fn] = usual - (usual-took)/8
+func (s *script) learn(fn int, took, used time.Duration) {
+	u, known := s.usually[fn]
+	if !known {
+		u = usual{took, used}
 	}
+	s.usually[fn] = usual{adapt(u.took, took), adapt(u.used, used)}
+}
+
+func adapt(to, by time.Duration) time.Duration {
+	if by > to {
+		return to + (by-to)/4
+	}
+	return to - (to-by)/8
 }
 
 func (s *script) collect(v runtime.Value) {
@@ -77,6 +83,7 @@ type task struct {
 	err      error
 
 	worker     *worker   // who has or had it
+	queued     time.Time // when it was put in line
 	list       *taskList // where it waits, if it does
 	prev, next *task
 }
@@ -94,10 +101,16 @@ func (t *task) lane() string {
 
 // usual is how long a run is expected to take. What has not run yet may take for ever.
 func (t *task) usual() time.Duration {
-	if d, ok := t.script.usually[t.call.Func]; ok {
-		return d
+	if u, ok := t.script.usually[t.call.Func]; ok {
+		return u.took
 	}
 	return time.Hour
+}
+
+// quick reports whether a run is known to use little of a processor's time.
+func (t *task) quick() bool {
+	u, ok := t.script.usually[t.call.Func]
+	return ok && u.used <= quickPass
 }
 
 // settle gives the task to its caller. Pool.mu is held.
@@ -158,6 +171,22 @@ func (t *task) crash(msg string) *runtime.Error {
 type taskList struct {
 	head, tail *task
 	len        int
+	// lanes counts those of each lane, if it is not nil.
+	lanes map[string]int
+}
+
+// has reports whether one of a lane is in the list.
+func (l *taskList) has(lane string) bool { return lane != "" && l.lanes[lane] > 0 }
+
+func (l *taskList) count(t *task, by int) {
+	if l.lanes == nil || t.lane() == "" {
+		return
+	}
+	if n := l.lanes[t.lane()] + by; n > 0 {
+		l.lanes[t.lane()] = n
+	} else {
+		delete(l.lanes, t.lane())
+	}
 }
 
 func (l *taskList) pushBack(t *task) {
@@ -169,6 +198,7 @@ func (l *taskList) pushBack(t *task) {
 	}
 	l.tail = t
 	l.len++
+	l.count(t, 1)
 }
 
 func (l *taskList) pushFront(t *task) {
@@ -180,6 +210,7 @@ func (l *taskList) pushFront(t *task) {
 	}
 	l.head = t
 	l.len++
+	l.count(t, 1)
 }
 
 func (l *taskList) remove(t *task) {
@@ -195,6 +226,7 @@ func (l *taskList) remove(t *task) {
 	}
 	t.list, t.prev, t.next = nil, nil, nil
 	l.len--
+	l.count(t, -1)
 }
 
 func (l *taskList) pop() *task {

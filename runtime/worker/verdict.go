@@ -50,7 +50,7 @@ func (p *Pool) condemn(w *worker, why ending) {
 	case idle:
 		w.crew.idle = slices.DeleteFunc(w.crew.idle, self)
 	case busy:
-		w.crew.busy--
+		w.crew.free(w)
 	}
 	switch why {
 	case endDeadline:
@@ -91,7 +91,7 @@ func (p *Pool) requeue(t *task) {
 	case t.load:
 		p.loads.pushFront(t)
 	default:
-		p.crewOf(t).runs.pushFront(t)
+		p.crewOf(t).quick.pushFront(t) // it was before all others of its lane
 	}
 }
 
