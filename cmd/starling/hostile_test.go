@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -28,6 +29,7 @@ var (
 // and their effects take.
 type stream struct {
 	c      *child
+	stolen *stolen
 	slack  *fakeSlack
 	client *http.Client
 	stop   chan struct{}
@@ -37,20 +39,24 @@ type stream struct {
 	sent  int
 	bad   map[int]int // statuses but 200
 	again int         // answered 503 and sent again
-	acks  []time.Duration
-	ends  []time.Duration
+	acks  []stretch
+	ends  []stretch
 }
 
-// good events are numbered from here, so that they never clash with attacks or
-// with those that warm the server.
+// stretch is a time that something took.
+type stretch struct{ from, to time.Time }
+
+// Events are numbered so that they never clash with those that warm the server.
 const (
 	firstGood   = 1_000_000
 	firstAttack = 500_000
+	// firstHarmless are those that come all at once, to compare attacks with.
+	firstHarmless = 450_000
 )
 
 // flow starts a stream of 200 events a second, numbered from first.
-func flow(c *child, slack *fakeSlack, first int) *stream {
-	s := &stream{c: c, slack: slack, stop: make(chan struct{}), bad: map[int]int{}}
+func flow(c *child, slack *fakeSlack, lost *stolen, first int) *stream {
+	s := &stream{c: c, slack: slack, stolen: lost, stop: make(chan struct{}), bad: map[int]int{}}
 	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	s.wg.Go(func() {
 		tick := time.NewTicker(5 * time.Millisecond)
@@ -75,7 +81,7 @@ func (s *stream) one(n int) {
 	arrived := s.slack.arrival("did " + text)
 	start := time.Now()
 	status, _ := send(s.client, s.c.listen, "/slack/events", "application/json", messageEvent(n, text))
-	acked := time.Since(start)
+	acked := time.Now()
 	if status == http.StatusServiceUnavailable { // Slack would send it again
 		again, _ := send(s.client, s.c.listen, "/slack/events", "application/json", messageEvent(n, text))
 		s.mu.Lock()
@@ -84,7 +90,7 @@ func (s *stream) one(n int) {
 		status = again
 	}
 	s.mu.Lock()
-	s.acks = append(s.acks, acked)
+	s.acks = append(s.acks, stretch{start, acked})
 	if status != http.StatusOK {
 		s.bad[status]++
 	}
@@ -92,7 +98,7 @@ func (s *stream) one(n int) {
 	select {
 	case at := <-arrived:
 		s.mu.Lock()
-		s.ends = append(s.ends, at.Sub(start))
+		s.ends = append(s.ends, stretch{start, at})
 		s.mu.Unlock()
 	case <-time.After(20 * time.Second):
 	}
@@ -109,13 +115,45 @@ func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
 	if len(s.bad) > 0 || len(s.ends) != s.sent {
 		t.Errorf("%s: of %d good events some were not acked (by status: %v) and %d had no effect\n%s", what, s.sent, s.bad, s.sent-len(s.ends), s.c.about("good.star"))
 	}
-	ack99 = percentile(s.acks, 99)
 	if s.again > 0 {
 		t.Logf("%s: %d events were refused (503) and sent again", what, s.again)
 	}
-	t.Logf("%s: %d good events; acks p50 %v p99 %v max %v; until the effect p50 %v p99 %v max %v", what, s.sent,
-		percentile(s.acks, 50), ack99, percentile(s.acks, 100), percentile(s.ends, 50), percentile(s.ends, 99), percentile(s.ends, 100))
-	return ack99
+	acks, ends := s.took(s.acks), s.took(s.ends)
+	t.Logf("%s: %d good events; acks %v; until the effect %v", what, s.sent, acks, ends)
+	return acks.own[2]
+}
+
+// times are percentiles, 50, 90, 99 and 100: of all, and of those during which
+// no processor was stolen.
+type times struct {
+	all, own [4]time.Duration
+	n, kept  int
+}
+
+func (s *stream) took(spans []stretch) times {
+	var all, own []time.Duration
+	for _, x := range spans {
+		d := x.to.Sub(x.from)
+		all = append(all, d)
+		if !s.stolen.during(x.from, x.to) {
+			own = append(own, d)
+		}
+	}
+	x := times{n: len(all), kept: len(own)}
+	for i, p := range [...]int{50, 90, 99, 100} {
+		x.all[i], x.own[i] = percentile(all, p), percentile(own, p)
+	}
+	return x
+}
+
+func (x times) String() string {
+	text := func(d [4]time.Duration) string {
+		return fmt.Sprintf("p50 %v p90 %v p99 %v max %v", d[0], d[1], d[2], d[3])
+	}
+	if x.kept == x.n {
+		return text(x.all)
+	}
+	return fmt.Sprintf("%s (of the %d while the machine had its processors %s)", text(x.all), x.kept, text(x.own))
 }
 
 // about returns the last lines of the server's log that name something.
@@ -208,9 +246,15 @@ func (c *child) inForce(attacks []attack) []attack {
 	return slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return refused["hostile_"+a.File()] })
 }
 
+// elsewhere moves a message to another conversation: runs of one start in the
+// order of its events, attacks or not.
+func elsewhere(event []byte) []byte {
+	return bytes.Replace(event, []byte(`"channel":"C`), []byte(`"channel":"CX`), 1)
+}
+
 // launch sends the attack's event, with a number of its own.
 func (a attack) launch(c *child, id int) int {
-	status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", messageEvent(id, fmt.Sprintf("attack %d", a.n)))
+	status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(id, fmt.Sprintf("attack %d", a.n))))
 	return status
 }
 
@@ -251,15 +295,22 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	writeFile(t, filepath.Join(rules, "good.star"), echoRule)
 	c := serveWith(t, *hostileGuards, slack, rules, "--sandbox", *hostileSandbox).ready()
 	c.warm(4 * time.Second)
-	calm := flow(c, slack, firstGood)
-	time.Sleep(3 * time.Second)
+	time.Sleep(3 * time.Second) // the disk takes what that has left
+	lost := newStolen(t)
+	calm := flow(c, slack, lost, firstGood)
+	time.Sleep(10 * time.Second)
 	quiet := calm.end(t, "alone")
+	c.burst(t, slack, lost, firstGood+50_000, "harmless events", func(n int) int {
+		n += firstHarmless
+		status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(n, fmt.Sprintf("job %d", n))))
+		return status
+	})
 
 	attacks, loads := dropCorpus(t, rules)
 	if len(attacks) < 100 {
 		t.Fatalf("only %d attacks", len(attacks))
 	}
-	s := flow(c, slack, firstGood+100_000)
+	s := flow(c, slack, lost, firstGood+100_000)
 	c.until("the corpus is loaded", func() bool {
 		_, body := c.ask("/rules")
 		return strings.Count(body, `"path":"hostile_`) >= len(attacks)+loads
@@ -271,7 +322,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	s.end(t, fmt.Sprintf("while %d hostile files are loaded, %d of them hostile at once", all+loads, loads))
 	before := c.resources()
 
-	s = flow(c, slack, firstGood+200_000)
+	s = flow(c, slack, lost, firstGood+200_000)
 	var slowest float64
 	limits := map[string]int{}
 	for _, a := range attacks {
@@ -291,21 +342,14 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	after := c.resources()
 
 	for round := range 2 {
-		s = flow(c, slack, firstGood+(3+round)*100_000)
-		var wg sync.WaitGroup
-		for _, a := range attacks {
-			wg.Go(func() {
-				if status := a.launch(c, firstAttack+10_000*(round+1)+a.n); status != http.StatusOK {
-					t.Errorf("attack %s: status %d", a.Name, status)
-				}
-			})
-		}
-		wg.Wait()
-		for _, a := range attacks {
-			r := c.outcome(firstAttack + 10_000*(round+1) + a.n)
+		first := firstAttack + 10_000*(round+1)
+		c.burst(t, slack, lost, firstGood+(3+round)*100_000, "attacks", func(n int) int { return attacks[n%len(attacks)].launch(c, first+n) })
+		s = flow(c, slack, lost, firstGood+(3+round)*100_000+50_000)
+		for n := range burst {
+			r := c.outcome(first + n)
 			slowest = max(slowest, r.Ms)
 		}
-		s.end(t, "beside all attacks at once")
+		s.end(t, "until the last of the attacks has ended")
 	}
 	t.Logf("longest run with its wait for a worker: %.0f ms", slowest)
 
@@ -336,6 +380,28 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	c.exits(0)
 }
 
+// burst is how many events come at once, in TestHostileRulesBesideGoodOnes: each
+// attack, or as many events that do no harm, to compare with.
+const burst = 400
+
+// burst launches so many events at once, and lets good events flow for five
+// seconds from then on.
+func (c *child) burst(t *testing.T, slack *fakeSlack, lost *stolen, first int, what string, launch func(n int) int) {
+	t.Helper()
+	s := flow(c, slack, lost, first)
+	var wg sync.WaitGroup
+	for n := range burst {
+		wg.Go(func() {
+			if status := launch(n); status != http.StatusOK {
+				t.Errorf("%s, event %d: status %d", what, n, status)
+			}
+		})
+	}
+	wg.Wait()
+	time.Sleep(5 * time.Second)
+	s.end(t, fmt.Sprintf("while %d %s come at once, and five seconds more", burst, what))
+}
+
 // ending is how a run ended, in a word.
 func ending(r report) string {
 	switch {
@@ -352,7 +418,7 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 	slack, rules := newFakeSlack(t), t.TempDir()
 	writeFile(t, filepath.Join(rules, "good.star"), echoRule)
 	c := serve(t, slack, rules, t.TempDir()).ready()
-	s := flow(c, slack, firstGood)
+	s := flow(c, slack, newStolen(t), firstGood)
 	kills := 0
 	for range 30 {
 		time.Sleep(100 * time.Millisecond)

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 		runSlackGoApp()
 		return
 	}
+	if os.Getenv(stolenWatch) != "" { // and what notices that the machine stands still
+		watchStolen()
+		return
+	}
 	testscript.Main(tests{m}, map[string]func(){"starling": main})
 }
 
