@@ -221,16 +221,31 @@ func (p *Pool) onStall() {
 }
 
 // watchLong sees to it that w, which begins a pass, stands back once the pass is
-// long, and no more if the last was. p.mu is held.
+// long, or at once if it may well be, and no more if only the last was. p.mu is held.
 func (p *Pool) watchLong(w *worker) {
 	if w.long {
 		w.long, w.aside = false, time.Time{}
 		setSlice(w.cmd.Process.Pid, usualSlice)
 	}
+	if w.crew.mayStandBack(w) && setIdle(w.cmd.Process.Pid) {
+		w.standBack(time.Now())
+	}
 	if !p.longSet && !p.closed {
 		p.longSet = true
 		p.long.Reset(longAfter)
 	}
+}
+
+// mayStandBack reports whether a worker stands back from the beginning of a
+// pass: others are wanted that are known to be quick, and this one is not.
+func (c *crew) mayStandBack(w *worker) bool {
+	return w.onRest && time.Since(c.lastQuick) < quickRecently && !w.flights[0].t.load
+}
+
+// standBack notes that a worker has what nobody else wants.
+func (w *worker) standBack(now time.Time) {
+	w.long, w.aside = true, now
+	w.asideUsed, _ = processorTime(w.cmd.Process.Pid)
 }
 
 // onLong has workers whose pass is long stand back: they get what nobody else
@@ -258,8 +273,7 @@ func (p *Pool) onLong() {
 		case w.long || !began.Before(now.Add(-longAfter)), !w.patience.worked(longAfter / 2):
 			// It is not long, or was given no processor so far.
 		case !w.flights[at].t.load && setIdle(pid):
-			w.long, w.aside = true, now
-			w.asideUsed, _ = processorTime(pid)
+			w.standBack(now)
 		default:
 			w.long = true
 			setSlice(pid, longSlice)

@@ -75,6 +75,8 @@ func TestWhoIsLeftNothingStandsBackNoMore(t *testing.T) {
 	wg.Wait()
 }
 
+// Whoever had a long pass is among the others again when it is known to be quick,
+// and until then stands back from the beginning.
 func TestUsualSlicesAfterALongPass(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, worker.Options{Workers: 1, Limits: runtime.Limits{Deadline: time.Minute}})
@@ -85,6 +87,7 @@ func TestUsualSlicesAfterALongPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReturn(t, p, d, "burn 60ms", "burnt")
+	warm(t, p, d)
 	wantReturn(t, p, d, "pid", int64(pid))
 	if after, err := unix.SchedGetAttr(pid, 0); err != nil || after.Policy != before.Policy || after.Runtime != before.Runtime {
 		t.Errorf("slices were %d ns and are %d ns: %v", before.Runtime, after.Runtime, err)
