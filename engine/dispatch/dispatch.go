@@ -89,6 +89,10 @@ type Options struct {
 	// 14 days, RetentionBytes how much of them, default 128 MiB.
 	Retention      time.Duration
 	RetentionBytes int64
+	// KeepSources is how often the sources of versions that runs wait on, and of
+	// those that are loaded, are made the newest of the store, so that of many
+	// edits the sources of others go first (default 6 h).
+	KeepSources time.Duration
 	// ParkGrace is how long a click is kept that names a run which cannot be
 	// found: another process may be about to park it (default 5 s).
 	ParkGrace time.Duration
@@ -146,6 +150,7 @@ func New(o Options) *Dispatcher {
 	setDefault(&o.MaxUnsettled, 4096)
 	setDefault(&o.Drain, 20*time.Second)
 	setDefault(&o.ParkGrace, 5*time.Second)
+	setDefault(&o.KeepSources, 6*time.Hour)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -241,6 +246,7 @@ func (d *Dispatcher) AcceptAnswered(ctx context.Context, e *event.Event) (*event
 func (d *Dispatcher) Run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	d.running.Go(func() { d.waiting.Follow(following) })
+	d.running.Go(func() { d.keepSources(following) })
 	err := d.Store.Consume(ctx, d.MaxUnsettled, d.handle)
 	stop()
 	if ctx.Err() != nil {

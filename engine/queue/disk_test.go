@@ -26,6 +26,34 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// Sources that are kept outlive more others than there is room for.
+func TestSourcesThatAreKeptOutliveOthers(t *testing.T) {
+	t.Parallel()
+	s := open(t, queue.Options{Dir: t.TempDir(), MaxBytes: 4 << 20, Shards: 1})
+	ctx := context.Background()
+	put := func(name string) {
+		if err := s.PutSource(ctx, name, make([]byte, 10<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("needed")
+	put("not needed")
+	for n := range 100 {
+		put(fmt.Sprint("edit", n))
+		if n%10 == 0 {
+			if err := s.KeepSource(ctx, "needed"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if b, err := s.Source(ctx, "needed"); err != nil || len(b) != 10<<10 {
+		t.Errorf("the source that is kept: %d bytes, %v", len(b), err)
+	}
+	if _, err := s.Source(ctx, "not needed"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("the other one: %v", err)
+	}
+}
+
 func TestFullStore(t *testing.T) {
 	t.Parallel()
 	o := queue.Options{Dir: t.TempDir(), MaxBytes: 4 << 20, Shards: 1}

@@ -179,7 +179,8 @@ func (s *JetStream) configs() []jetstream.StreamConfig {
 	}
 	kv := base(o.Prefix+"-KV", o.Prefix+".kv.>", o.MaxBytes/8)
 	kv.MaxMsgsPerSubject, kv.AllowMsgTTL = 1, true
-	// Sources are small and come back at the next load: the oldest may go.
+	// Sources are small, and those that are needed are kept (KeepSource): the
+	// oldest may go.
 	src := base(o.Prefix+"-SRC", o.Prefix+".src.>", o.MaxBytes/16)
 	src.MaxMsgsPerSubject, src.Discard = 1, jetstream.DiscardOld
 	dlq := base(o.Prefix+"-DLQ", o.Prefix+".dlq.>", o.MaxBytes/16)

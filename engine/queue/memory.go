@@ -115,6 +115,21 @@ func (c *core) PutSource(ctx context.Context, name string, b []byte) error {
 	return nil
 }
 
+// KeepSource implements Store.
+func (c *core) KeepSource(ctx context.Context, name string) error {
+	if err := checkKey(name); err != nil {
+		return fmt.Errorf("keep source: %w", err)
+	}
+	r, err := c.table.source.get(ctx, name)
+	if err == nil {
+		_, err = c.table.source.put(ctx, name, r.data, "", r.rev, 0)
+	}
+	if err != nil && !errors.Is(err, errConflict) && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("keep source %s: %w", name, err)
+	}
+	return nil
+}
+
 // Source implements Store.
 func (c *core) Source(ctx context.Context, name string) ([]byte, error) {
 	if err := checkKey(name); err != nil {

@@ -151,7 +151,10 @@ type Store interface {
 
 	// PutSource keeps opaque bytes under a name (a version's sources);
 	// a second put of a name is a no-op. Source returns them or ErrNotFound.
+	// Where they take too much room, those go that were put, or kept, longest
+	// ago: KeepSource has others go first. Without such a source it does nothing.
 	PutSource(ctx context.Context, name string, b []byte) error
+	KeepSource(ctx context.Context, name string) error
 	Source(ctx context.Context, name string) ([]byte, error)
 
 	// Stats is a cheap snapshot; Pending lists unsettled events, oldest first.

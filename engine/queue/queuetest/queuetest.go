@@ -573,6 +573,14 @@ func testSources(t *testing.T, s queue.Store, reopen func() queue.Store) {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{"sha256/x", "sha256/none"} {
+		if err := s.KeepSource(bg(), name); err != nil {
+			t.Errorf("KeepSource: %v", err)
+		}
+	}
+	if _, err := s.Source(bg(), "sha256/none"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("Source of none that was kept: %v", err)
+	}
 	if reopen != nil {
 		s = reopen()
 	}
