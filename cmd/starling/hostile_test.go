@@ -139,6 +139,9 @@ func (s *stream) took(spans []stretch) times {
 			own = append(own, d)
 		}
 	}
+	if len(own) == 0 {
+		own = all
+	}
 	x := times{n: len(all), kept: len(own)}
 	for i, p := range [...]int{50, 90, 99, 100} {
 		x.all[i], x.own[i] = percentile(all, p), percentile(own, p)

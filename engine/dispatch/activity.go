@@ -153,17 +153,14 @@ func (a *activity) start() {
 			close(r.over)
 		}
 	}
-	a.left = len(begin)
-	if a.hears != nil {
-		a.left++
-	}
+	a.left = len(begin) + a.hears.parts()
 	if a.left == 0 {
 		a.del.Settle()
 		a.release()
 		return
 	}
 	if a.hears != nil {
-		a.d.inLine(a.hears, func() { a.heard(a.d.hear(a.e, a.hears)) })
+		a.d.listen(a.e, a.hears, a.heard)
 	}
 	for _, r := range begin {
 		r.start()

@@ -130,7 +130,8 @@ type Dispatcher struct {
 	running   sync.WaitGroup
 	waiting   *wait.Registry
 	crowd     crowd
-	active    sync.Map // ids of the runs under way here
+	following context.Context // of Run: ends when it is told to stop
+	active    sync.Map        // ids of the runs under way here
 	suspects  chan struct{}
 	isOff     func(*rules.Rule) bool
 	// stop ends the context of runs under way when the drain is over.
@@ -245,6 +246,7 @@ func (d *Dispatcher) AcceptAnswered(ctx context.Context, e *event.Event) (*event
 // at most Options.Drain. Events that are not settled stay in the store.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
+	d.following = following
 	d.running.Go(func() { d.waiting.Follow(following) })
 	d.running.Go(func() { d.keepSources(following) })
 	err := d.Store.Consume(ctx, d.MaxUnsettled, d.handle)

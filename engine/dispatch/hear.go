@@ -40,39 +40,50 @@ func (d *Dispatcher) hears(e *event.Event) *hearing {
 	return h
 }
 
-// inLine calls f in another goroutine: of events that name one run, in the order
-// in which they are handed over, which is that of their acks in a conversation.
-// Whoever was told that his answer is taken is not overtaken by who comes later.
-func (d *Dispatcher) inLine(h *hearing, f func()) {
-	if h.ref == "" {
-		d.running.Go(f)
-		return
+// parts is in how many parts an event is heard: by the run that it names, and by
+// those that share a key with it.
+func (h *hearing) parts() (n int) {
+	if h != nil && h.ref != "" {
+		n++
 	}
-	d.clicks.behind(h.ref, d.running.Go, f)
+	if h != nil && (h.late || len(h.runs) > 0) {
+		n++
+	}
+	return n
 }
 
-// hear tells the runs of an event. It can be repeated: an event counts once for
-// each. The error means that it has to be, at the next start.
-func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
+// unsure reports whether nothing is known of a run that the event may be for.
+func (h *hearing) unsure() bool { return h == nil || h.late && h.ref == "" }
+
+// listen tells the runs of an event, in other goroutines, and calls done behind
+// each part. What names one run, and what belongs to one conversation, is told
+// in the order of the calls, which in a conversation is that of the acks: whoever
+// was told that his answer is taken is not overtaken by who comes later. It can
+// be repeated: an event counts once for each run. An error means that it has to
+// be, at the next start.
+func (d *Dispatcher) listen(e *event.Event, h *hearing, done func(error)) {
 	if h.ref != "" {
-		if err := d.hearSafely(e, h.ref, &h.at, false); err != nil {
-			return err
-		}
+		d.clicks.behind(h.ref, d.running.Go, func() { done(d.hearSafely(e, h.ref, &h.at, h)) })
 	}
+	if h.late || len(h.runs) > 0 {
+		d.clicks.behind("in "+e.Conversation(), d.running.Go, func() { done(d.hearOthers(e, h)) })
+	}
+}
+
+func (d *Dispatcher) hearOthers(e *event.Event, h *hearing) error {
 	if h.late {
 		select {
 		case <-d.waiting.Loaded():
 			h.runs = d.waiting.Find(e)
-		case <-d.runCtx.Done():
-			return context.Cause(d.runCtx)
+		case <-d.following.Done(): // it is not going to be loaded any more
+			return errAbandoned
 		}
 	}
-	crowded := len(h.runs) > company
 	for _, run := range h.runs {
 		if run == h.ref {
 			continue
 		}
-		if err := d.hearSafely(e, run, nil, crowded); err != nil {
+		if err := d.hearSafely(e, run, nil, h); err != nil {
 			return err
 		}
 	}
@@ -80,17 +91,17 @@ func (d *Dispatcher) hear(e *event.Event, h *hearing) error {
 }
 
 // hearSafely is hearRun; a panic is a fault of this program, and ends this alone.
-func (d *Dispatcher) hearSafely(e *event.Event, run string, at *wait.Point, crowded bool) (err error) {
+func (d *Dispatcher) hearSafely(e *event.Event, run string, at *wait.Point, h *hearing) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.Logger.Error("panic", "event_id", e.ID, "run", run, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = nil
 		}
 	}()
-	if crowded && d.notFor(d.runCtx, e, run) {
+	if at == nil && len(h.runs) > company && d.notFor(d.runCtx, e, run, h.late) {
 		return nil
 	}
-	return d.hearRun(d.runCtx, e, run, at)
+	return d.hearRun(d.runCtx, e, run, at, h.late)
 }
 
 // Pauses between looks for a run that is not parked yet.
@@ -100,8 +111,8 @@ const (
 )
 
 // hearRun tells one run of an event. At is the wait that the event names; nil:
-// it shares a key with the run.
-func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, at *wait.Point) error {
+// it shares a key with the run. Late: it came some time ago.
+func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, at *wait.Point, late bool) error {
 	var waited time.Duration
 	for {
 		expected := d.waiting.Expected(run) // before the row is read: see there
@@ -127,7 +138,7 @@ func (d *Dispatcher) hearRun(ctx context.Context, e *event.Event, run string, at
 		case at != nil && (row.State != wait.Waiting || row.Wait.Point() != *at):
 			d.closed(ctx, row, *at, e)
 		case row.State == wait.Waiting:
-			again, err = d.judgeEvent(ctx, row, e, at != nil)
+			again, err = d.judgeEvent(ctx, row, e, at != nil, late)
 		}
 		if err != nil || !again {
 			return err
@@ -162,13 +173,16 @@ const skew = 2 * time.Second
 
 // beside reports whether an event that shares a key with a wait was before it,
 // or is what the run began with.
-func beside(asker *door.Run, row *wait.Row, e *event.Event) bool {
+func beside(asker *door.Run, row *wait.Row, e *event.Event, late bool) bool {
+	if late && e.Received.Before(asker.Event.Received) { // the run has begun since
+		return true
+	}
 	return e.Received.Before(row.Wait.Since.Add(-skew)) || e.RunKey() == asker.Event.RunKey()
 }
 
 // judgeEvent asks the handler of a wait what the event is to it, and does what
 // follows. again: somebody else was faster.
-func (d *Dispatcher) judgeEvent(ctx context.Context, row *wait.Row, e *event.Event, named bool) (again bool, err error) {
+func (d *Dispatcher) judgeEvent(ctx context.Context, row *wait.Row, e *event.Event, named, late bool) (again bool, err error) {
 	h := d.Live[row.Wait.Kind]
 	if h.Hear == nil {
 		return false, nil
@@ -178,7 +192,7 @@ func (d *Dispatcher) judgeEvent(ctx context.Context, row *wait.Row, e *event.Eve
 		d.Logger.Error("a parked run cannot be read", "run", row.Run, "err", err)
 		return false, nil
 	}
-	if !named && beside(asker, row, e) {
+	if !named && beside(asker, row, e, late) {
 		return false, nil
 	}
 	heard := h.Hear(ctx, asker, row.Wait, e)

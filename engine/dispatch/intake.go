@@ -110,13 +110,17 @@ func (d *Dispatcher) fresh(del queue.Delivery, e *event.Event, counted bool) {
 		d.tell(e, usageAnswer(usage))
 	}
 	if len(act.runs) == 0 {
-		if usage == "" {
+		switch {
+		case usage != "":
+		case len(matches) == 0 && hears.unsure():
+			d.tell(e, d.unmatched(set, e))
+		default:
 			d.tell(e, emptyAnswer(e))
 		}
 		act.start()
 		return
 	}
-	if usage == "" && hears == nil && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
+	if usage == "" && hears.unsure() && !slices.ContainsFunc(act.runs, func(r *run) bool { return r.Answer }) {
 		d.tell(e, d.unmatched(set, e)) // what runs only looks on: nobody need wait for it
 	}
 	act.start()

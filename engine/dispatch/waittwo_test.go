@@ -29,7 +29,7 @@ func newPair(t *testing.T, rules string) *pair {
 	t.Helper()
 	url := queuetest.Server(t)
 	open := func() queue.Store {
-		s, err := queue.Open(t.Context(), queue.Options{URL: url, Shards: 8, MaxBytes: 64 << 20, Lease: 2 * time.Second})
+		s, err := queue.Open(t.Context(), queue.Options{URL: url, Shards: 8, MaxBytes: 64 << 20, Lease: 5 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -153,7 +154,11 @@ func (sh *shard) keepTime(ctx context.Context) {
 // write to it follows what they set until ctx ends.
 func (sh *shard) readTimers(ctx context.Context) {
 	c := sh.core
+	prefix := shardRow(sh.k)
 	add := func(r row) {
+		if !strings.HasPrefix(r.key, prefix) {
+			return // a list may hold those of other shards
+		}
 		if at, err := strconv.ParseInt(r.mark, 10, 64); err == nil {
 			sh.alarms.set(r.key, at, r.rev)
 		}
@@ -161,9 +166,9 @@ func (sh *shard) readTimers(ctx context.Context) {
 	for {
 		var err error
 		if c.shared {
-			err = c.table.timer.watch(ctx, shardRow(sh.k), add, func() {})
+			err = c.table.timer.watch(ctx, prefix, add, func() {})
 		} else {
-			err = c.table.timer.list(ctx, shardRow(sh.k), add)
+			err = c.table.timer.list(ctx, prefix, add)
 		}
 		if err == nil && !c.shared {
 			return

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// maxRead bounds what a recall keeps, in bytes.
+// maxRead bounds what a recall, one for each shard, keeps in bytes while events
+// wait to be delivered.
 const maxRead = 8 << 20
 
 // recall reads stored events anew. After a start there are many of them, and

@@ -114,7 +114,7 @@ func (t *streamTable) filter(prefix string) string {
 }
 
 func (t *streamTable) list(ctx context.Context, prefix string, f func(row)) error {
-	// A server that hangs is noticed by its heartbeat; 100,000 rows take seconds.
+	// A server that hangs is noticed in a lull (each); 100,000 rows take seconds.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	return t.each(ctx, prefix, nil, f)
@@ -172,8 +172,9 @@ func (t *streamTable) each(ctx context.Context, prefix string, all func(), f fun
 				seen = whole()
 				continue
 			}
-			info, err := con.Info(ctx)
-			none = err == nil && info.NumPending == 0
+			if none, err = drained(ctx, con); err != nil {
+				return fmt.Errorf("list %s: %w: %w", t.stream, ErrUnavailable, err)
+			}
 			continue
 		}
 		if err != nil {
@@ -192,4 +193,16 @@ func (t *streamTable) each(ctx context.Context, prefix string, all func(), f fun
 		}
 	}
 	return nil
+}
+
+// drained reports whether nothing is left to be sent. An error tells that the
+// consumer, or its server, is gone.
+func drained(ctx context.Context, con jetstream.Consumer) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	info, err := con.Info(ctx)
+	if err != nil {
+		return false, err
+	}
+	return info.NumPending == 0, nil
 }

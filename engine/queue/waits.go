@@ -48,6 +48,8 @@ type Waits interface {
 	// ctx ends. Of a store that no other process writes to there are none: who
 	// writes here knows. It returns an error if it lost track.
 	Watch(ctx context.Context, f func(Parked), all func()) error
+	// Shared reports whether other processes may write to the store as well.
+	Shared() bool
 	// Room is how many bytes all rows may take; 0: no bound.
 	Room() int64
 }
@@ -127,6 +129,8 @@ func (w *waits) Watch(ctx context.Context, f func(Parked), all func()) error {
 	}
 	return nil
 }
+
+func (w *waits) Shared() bool { return w.core.shared }
 
 func (w *waits) Room() int64 { return w.core.room }
 

@@ -23,7 +23,8 @@ type Index struct {
 	writing map[string]*writing
 	// gone are, while rows are read, the runs that turned out to wait no more,
 	// with the revision: what is read may be older.
-	gone map[string]uint64
+	gone    map[string]uint64
+	reading int // how many read them
 }
 
 // writing is a run whose row is being written, by how many, and the newest
@@ -152,12 +153,14 @@ func (x *Index) drop(run string, rev uint64) {
 	}
 }
 
-// keepGone says whether rows are being read.
-func (x *Index) keepGone(keep bool) {
+// keepGone says that one more, or one less, reads the rows.
+func (x *Index) keepGone(by int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.gone = nil
-	if keep {
+	switch x.reading += by; {
+	case x.reading == 0:
+		x.gone = nil
+	case x.gone == nil:
 		x.gone = map[string]uint64{}
 	}
 }

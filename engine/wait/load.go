@@ -11,14 +11,24 @@ import (
 // reading is one reading of all rows.
 type reading struct {
 	g        *Registry
+	reads    bool     // it has not come to its end
 	all      bool     // they have been read: what comes now is news
 	answered []string // runs to be told to go on
 	bytes    int64    // of ended rows
 }
 
+// read begins one: end it.
 func (g *Registry) read() *reading {
-	g.index.keepGone(true)
-	return &reading{g: g}
+	g.index.keepGone(1)
+	g.ended.Store(0) // what ends from now on is counted as it does
+	return &reading{g: g, reads: true}
+}
+
+func (r *reading) end() {
+	if r.reads {
+		r.reads = false
+		r.g.index.keepGone(-1)
+	}
 }
 
 // row takes a row that was read, or written by somebody.
@@ -44,14 +54,14 @@ func (r *reading) row(p queue.Parked) {
 func (r *reading) over() {
 	g := r.g
 	r.all = true
-	g.index.keepGone(false)
-	g.ended.Store(r.bytes)
+	r.end()
+	g.ended.Add(r.bytes)
 	g.tell()
 	g.loading.Do(func() { close(g.loaded) })
 }
 
 // goOn has the runs go on that are answered: who answered them may not have
-// come so far.
+// come so far. A run that cannot is no reason to leave the others.
 func (r *reading) goOn(ctx context.Context) error {
 	for _, run := range r.answered {
 		row, err := r.g.Get(ctx, run)
@@ -61,8 +71,12 @@ func (r *reading) goOn(ctx context.Context) error {
 		if err == nil {
 			err = r.g.Continue(ctx, row)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, queue.ErrUnavailable), errors.Is(err, queue.ErrFull), errors.Is(err, queue.ErrClosed), ctx.Err() != nil:
 			return err
+		default:
+			r.g.o.Logger.Error("an answered run cannot go on", "run", run, "err", err)
 		}
 	}
 	return nil
@@ -72,6 +86,7 @@ func (r *reading) goOn(ctx context.Context) error {
 // on whose answer an earlier process could not pass on.
 func (g *Registry) Load(ctx context.Context) error {
 	r := g.read()
+	defer r.end()
 	if err := g.rows.List(ctx, r.row); err != nil {
 		return err
 	}
@@ -101,6 +116,7 @@ func (g *Registry) Follow(ctx context.Context) {
 			}()
 		})
 		stop(err)
+		r.end()
 		if r.all {
 			err = errors.Join(<-failed, err)
 		}

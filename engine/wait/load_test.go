@@ -3,6 +3,7 @@ package wait_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -80,7 +81,7 @@ func TestARunThatGoesOnWhileTheIndexIsReadWaitsNoMore(t *testing.T) {
 }
 
 // A store that fails is read again, and whoever is answered is told to go on,
-// again if that failed.
+// again if the store failed. One that cannot go on is no reason to begin anew.
 func TestFollowGoesOnAfterFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -94,10 +95,12 @@ func TestFollowGoesOnAfterFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := before.Claim(ctx, rowOf(1).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByOperator, Who: "U1", At: time.Now()}); err != nil {
-			t.Fatal(err)
+		for n := range 2 {
+			if _, _, err := before.Claim(ctx, rowOf(n).Run, wait.Point{Step: 2}, &wait.Answer{By: wait.ByOperator, Who: "U1", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		failure := errors.New("disk full")
+		failure := fmt.Errorf("disk full: %w", queue.ErrUnavailable)
 		var reads, told atomic.Int64
 		var runs []string
 		g := wait.NewRegistry(wait.Options{
@@ -108,6 +111,9 @@ func TestFollowGoesOnAfterFailures(t *testing.T) {
 				return nil
 			}},
 			Continue: func(_ context.Context, r *wait.Row) error {
+				if r.Run == rowOf(0).Run {
+					return errors.New("unreadable")
+				}
 				if told.Add(1) == 1 {
 					return failure
 				}
@@ -125,7 +131,7 @@ func TestFollowGoesOnAfterFailures(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		<-g.Loaded()
-		if reads.Load() != 3 || !slices.Equal(runs, []string{rowOf(1).Run}) || g.Len() != 2 {
+		if reads.Load() != 3 || !slices.Equal(runs, []string{rowOf(1).Run}) || g.Len() != 1 {
 			t.Errorf("%d reads, told %v, %d wait", reads.Load(), runs, g.Len())
 		}
 		cancel()

@@ -117,6 +117,10 @@ func (g *Registry) tell() {
 // Rev is the newest revision that this process knows of a run that waits; 0: none.
 func (g *Registry) Rev(run string) uint64 { return g.index.rev(run) }
 
+// Shared reports whether other processes write to the store as well: then what
+// this one knows of a row may be old for a moment.
+func (g *Registry) Shared() bool { return g.rows.Shared() }
+
 // Len is how many runs wait, as far as this process knows.
 func (g *Registry) Len() int { return g.index.Len() }
 

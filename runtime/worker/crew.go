@@ -23,7 +23,7 @@ func (c *crew) waits() int { return c.quick.len + c.rest.len }
 func (c *crew) put(t *task, now time.Time) {
 	t.queued = now
 	quick := t.quick()
-	if quick {
+	if quick && now.After(c.lastQuick) {
 		c.lastQuick = now
 	}
 	if quick && !c.rest.has(t.lane()) {
@@ -223,12 +223,13 @@ func (p *Pool) onStall() {
 // watchLong sees to it that w, which begins a pass, stands back once the pass is
 // long, or at once if it may well be, and no more if only the last was. p.mu is held.
 func (p *Pool) watchLong(w *worker) {
-	if w.long {
-		w.long, w.aside = false, time.Time{}
-		setSlice(w.cmd.Process.Pid, usualSlice)
-	}
-	if w.crew.mayStandBack(w) && setIdle(w.cmd.Process.Pid) {
+	back, pid := w.crew.mayStandBack(w), w.cmd.Process.Pid
+	switch {
+	case back && (w.long && !w.aside.IsZero() || setIdle(pid)):
 		w.standBack(time.Now())
+	case w.long:
+		w.long, w.aside = false, time.Time{}
+		setSlice(pid, usualSlice)
 	}
 	if !p.longSet && !p.closed {
 		p.longSet = true
