@@ -78,6 +78,7 @@ func TestAnEventForARunThatCannotBeParkedIsSettled(t *testing.T) {
 		return queue.ErrTooLarge
 	}}
 	s = w.start(g.over)
+	<-s.Waiting().Loaded() // or it reads the row that is there all the same
 	s.say("1", "go")
 	w.settled()
 	if got := w.outcomes("1"); !slices.Equal(got, []dispatch.Outcome{dispatch.Failed}) {
