@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -95,7 +96,8 @@ func (w *waits) Get(ctx context.Context, run string) (Parked, error) {
 	if err != nil {
 		return Parked{}, fmt.Errorf("read parked run %s: %w", run, err)
 	}
-	return Parked{Run: run, Mark: r.mark, Body: m.b, Rev: r.rev, At: r.at}, nil
+	// Whoever appends to it has a copy: others may have been given the same.
+	return Parked{Run: run, Mark: r.mark, Body: slices.Clip(m.b), Rev: r.rev, At: r.at}, nil
 }
 
 func (w *waits) Drop(ctx context.Context, run string, rev uint64) error {
