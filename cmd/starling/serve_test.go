@@ -83,7 +83,7 @@ func serve(t testing.TB, slack *fakeSlack, rules, data string, extra ...string) 
 // until waits for something that another process does.
 func (c *child) until(what string, ok func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("never: %s\n%s", what, c.out.String())
 		}
