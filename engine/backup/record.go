@@ -117,8 +117,13 @@ type Filter struct {
 
 // Lets reports whether the filter lets a record through.
 func (o *Filter) Lets(r *Record) bool {
-	return (len(o.Kinds) == 0 || slices.Contains(o.Kinds, r.Kind)) && (o.Script == "" || r.Script == o.Script) &&
+	return o.letsKind(r.Kind) && (o.Script == "" || r.Script == o.Script) &&
 		(o.Key == "" || r.Key == o.Key) && strings.HasPrefix(r.Key, o.Prefix)
+}
+
+// letsKind reports whether records of a kind may be let through.
+func (o *Filter) letsKind(kind string) bool {
+	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, kind)
 }
 
 // Change is what storing a record makes of what is there.

@@ -98,7 +98,7 @@ func (s *Store) read(ctx context.Context, r *Record, bare bool, f func(*Record) 
 }
 
 func (s *Store) timers(ctx context.Context, only Filter, f func(*Record) error) error {
-	if len(only.Kinds) > 0 && !slices.Contains(only.Kinds, Timer) {
+	if !only.letsKind(Timer) {
 		return nil
 	}
 	all, err := s.Queue.Timers().All(ctx)

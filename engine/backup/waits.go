@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/wait"
@@ -21,22 +20,7 @@ func elsewhere(kind string) bool { return kind == Timer || kind == Wait || kind 
 // waits exports the runs that wait, and those that have been answered and have
 // yet to go on. One that has ended since it was listed is left out.
 func (s *Store) waits(ctx context.Context, only Filter, f func(*Record) error) error {
-	return s.eachWait(ctx, only, Wait, func(run string, body []byte, _ *wait.Row) error {
-		r := &Record{Kind: Wait, Key: run}
-		if !only.NoValues {
-			r.Data = body
-		}
-		if !only.Lets(r) {
-			return nil
-		}
-		return f(r)
-	})
-}
-
-// eachWait calls f with each row that is to be kept, by run, if the filter lets
-// that kind through.
-func (s *Store) eachWait(ctx context.Context, only Filter, kind string, f func(run string, body []byte, row *wait.Row) error) error {
-	if len(only.Kinds) > 0 && !slices.Contains(only.Kinds, kind) {
+	if !only.letsKind(Wait) {
 		return nil
 	}
 	var runs []string
@@ -52,15 +36,21 @@ func (s *Store) eachWait(ctx context.Context, only Filter, kind string, f func(r
 		if err != nil {
 			return err
 		}
-		body := bytes.Clone(p.Body) // the row shares the memory of the other
-		_, row, err := wait.Parked(run, p.Body)
+		r := &Record{Kind: Wait, Key: run}
+		if !only.NoValues {
+			r.Data = bytes.Clone(p.Body) // the row shares the memory of the other
+		}
+		_, _, err = wait.Parked(run, p.Body)
 		if errors.Is(err, wait.ErrOver) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("read wait %s: %w", run, err)
 		}
-		if err := f(run, body, row); err != nil {
+		if !only.Lets(r) {
+			continue
+		}
+		if err := f(r); err != nil {
 			return err
 		}
 	}
@@ -69,19 +59,13 @@ func (s *Store) eachWait(ctx context.Context, only Filter, kind string, f func(r
 
 // sources exports the versions that the runs wait on, once each.
 func (s *Store) sources(ctx context.Context, only Filter, f func(*Record) error) error {
-	var names []string
-	seen := map[string]bool{}
-	err := s.eachWait(ctx, only, Source, func(_ string, _ []byte, row *wait.Row) error {
-		if name := row.Digest.String(); !seen[name] {
-			seen[name] = true
-			names = append(names, name)
-		}
+	if !only.letsKind(Source) {
 		return nil
-	})
+	}
+	names, err := wait.Versions(ctx, s.Queue.Waits())
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(names, strings.Compare)
 	for _, name := range names {
 		r := &Record{Kind: Source, Key: name}
 		if !only.Lets(r) {

@@ -1,40 +1,13 @@
 package dispatch_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 
-	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/event"
-	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/wait"
 )
-
-// counted is a store that counts the rows that are read.
-type counted struct {
-	queue.Store
-	reads atomic.Int64
-}
-
-func (c *counted) over(o *dispatch.Options) {
-	c.Store = o.Store
-	o.Store = c
-}
-
-func (c *counted) Waits() queue.Waits { return &countedWaits{c.Store.Waits(), c} }
-
-type countedWaits struct {
-	queue.Waits
-	c *counted
-}
-
-func (w *countedWaits) Get(ctx context.Context, run string) (queue.Parked, error) {
-	w.c.reads.Add(1)
-	return w.Waits.Get(ctx, run)
-}
 
 // Where a crowd waits for the messages of a channel, a message that is for none
 // of them is not looked up run by run, and one that is for some finds them,
@@ -49,8 +22,8 @@ def go(e):
     probe.find(key = "second " + probe.event(key = "then " + who).user + " of " + who)
 on.message("^go ", go)
 `})
-	c := &counted{}
-	s := w.start(c.over)
+	g := &gated{}
+	s := w.start(g.over)
 	for i := range n {
 		s.say(fmt.Sprint("go", i), fmt.Sprint("go ", i))
 	}
@@ -60,11 +33,11 @@ on.message("^go ", go)
 		w.settled()
 	}
 	say("warm", "for nobody")
-	c.reads.Store(0)
+	before := g.reads.Load()
 	for i := range 20 {
 		say(fmt.Sprint("none", i), "for nobody")
 	}
-	if got := c.reads.Load(); got > n {
+	if got := g.reads.Load() - before; got > n {
 		t.Errorf("%d rows read for 20 messages that are for none of %d runs", got, n)
 	}
 	say("a", "then 7") // not yet

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -61,7 +62,7 @@ func (n *notes) pass(number int, at time.Time, results int, reply *runtime.Reply
 
 // log notes a line of the latest pass.
 func (n *notes) log(pass int, l runtime.LogLine) {
-	line := notedLog{Pass: pass, Level: l.Level, Text: cut(l.Text, maxNotedLine), Pos: l.Pos}
+	line := notedLog{Pass: pass, Level: l.Level, Text: event.Cut(l.Text, maxNotedLine), Pos: l.Pos}
 	if l.Attrs.Len() > 0 {
 		line.Attrs, _ = hideSecrets(l.Attrs).(*runtime.Dict)
 		if size := len(runtime.Encode(nil, line.Attrs)); size > maxNotedLine {
@@ -87,17 +88,6 @@ func (l *notedLog) size() int {
 		size += len(runtime.Encode(nil, l.Attrs))
 	}
 	return size
-}
-
-// cut shortens a text to about that many bytes, between characters.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && text[most]&0xc0 == 0x80 {
-		most--
-	}
-	return text[:most] + "…"
 }
 
 // entry is the journal's; nothing is written of a run that tells nothing that

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/starling-rules/starling/engine/wait"
@@ -27,25 +28,21 @@ func (d *Dispatcher) keepSources(ctx context.Context) {
 // keepNeeded keeps the sources of versions that runs wait on, and of those that
 // this process has stored and not dropped since.
 func (d *Dispatcher) keepNeeded(ctx context.Context) error {
-	needed := map[string]struct{}{}
-	err := d.waiting.List(ctx, func(s wait.Summary) {
-		if s.State != wait.Ended {
-			needed[s.Digest] = struct{}{}
-		}
-	})
+	needed, err := wait.Versions(ctx, d.Store.Waits())
 	if err != nil {
 		return err
 	}
 	d.sources.Range(func(key, _ any) bool {
 		digest := key.(runtime.Digest)
 		if _, ok := d.Rules.Bundle(digest); ok {
-			needed[digest.String()] = struct{}{}
+			needed = append(needed, digest.String())
 		} else {
 			d.sources.Delete(digest) // to be stored anew, should it come back
 		}
 		return true
 	})
-	for digest := range needed {
+	slices.Sort(needed)
+	for _, digest := range slices.Compact(needed) {
 		if err := d.Store.KeepSource(ctx, digest); err != nil {
 			return err
 		}

@@ -171,10 +171,9 @@ func race(t *testing.T, first int64, one, two func(s *server, asked wait.Summary
 	w = newWorld(t, map[string]string{"a.star": approval})
 	arrived, both, stored := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
 	var n atomic.Int64
-	answers := func(p queue.Parked) bool { return answered(p) }
 	g := &gated{
 		gate: func(p queue.Parked) {
-			if !answers(p) {
+			if !answered(p) {
 				return
 			}
 			mine := n.Add(1)
@@ -188,7 +187,7 @@ func race(t *testing.T, first int64, one, two func(s *server, asked wait.Summary
 			}
 		},
 		after: func(p queue.Parked, err error) error {
-			if answers(p) && err == nil {
+			if answered(p) && err == nil {
 				close(stored) // a second success would panic
 			}
 			return err

@@ -2,40 +2,27 @@ package dispatch_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
-	"github.com/starling-rules/starling/engine/dispatch"
 	"github.com/starling-rules/starling/engine/event"
-	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/wait"
 )
 
-// unread is a store whose parked runs cannot be listed until they may.
-type unread struct {
-	queue.Store
-	may chan struct{}
-}
-
-func (u *unread) over(o *dispatch.Options) {
-	u.Store = o.Store
-	o.Store = u
-}
-
-func (u *unread) Waits() queue.Waits { return &unreadWaits{u.Store.Waits(), u} }
-
-type unreadWaits struct {
-	queue.Waits
-	u *unread
-}
-
-func (w *unreadWaits) Watch(ctx context.Context, f func(queue.Parked), all func()) error {
-	select {
-	case <-w.u.may:
-		return w.Waits.Watch(ctx, f, all)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// unread is a store whose parked runs cannot be read all until they may.
+func unread() (g *gated, may func()) {
+	let := make(chan struct{})
+	return &gated{watch: func(ctx context.Context) error {
+		select {
+		case <-let:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}}, sync.OnceFunc(func() { close(let) })
 }
 
 // A server that has a great many runs to read answers clicks, fires timers and
@@ -64,8 +51,8 @@ on.message("^(ping|other)$", lambda e: probe.find(key = "rule " + e.text))
 	s.kill()
 	s.end()
 
-	u := &unread{may: make(chan struct{})}
-	s = w.start(u.over)
+	g, may := unread()
+	s = w.start(g.over)
 	s.say("p", "ping", func(e *event.Event) { e.User = "U7" })
 	s.say("o", "other")
 	s.click("c", "U2", "yes", asked)
@@ -78,8 +65,53 @@ on.message("^(ping|other)$", lambda e: probe.find(key = "rule " + e.text))
 	if n := len(w.rows(wait.Waiting)); n != 1 {
 		t.Errorf("%d runs wait", n)
 	}
-	close(u.may)
+	may()
 	eventually(t, "the run that waits for the event", func() bool { return w.far.count("heard U7") == 1 })
 	w.settled()
 	eventually(t, "nobody waits", func() bool { return s.Waiting().Len() == 0 })
+}
+
+// A server that is told to stop before it has read its runs stops at once, and
+// what may be for one of them is heard by the next.
+func TestAServerStopsBeforeItsIndexIsRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": `
+on.message("^go$", lambda e: probe.find(key = "heard " + probe.event(key = "ping").user))
+`})
+	s := w.start()
+	s.say("1", "go")
+	w.waiting("probe.event")
+	s.end()
+	g, _ := unread()
+	s = w.start(g.over)
+	s.say("p", "ping", func(e *event.Event) { e.User = "U7" })
+	s.end()
+	if strings.Contains(w.log.String(), "drain is over") {
+		t.Error("it waited for what could not come")
+	}
+	w.start()
+	eventually(t, "the run that waits for the event", func() bool { return w.far.count("heard U7") == 1 })
+}
+
+// Of several events that could answer, the first does.
+func TestTheFirstEventAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": `
+on.message("^go ", lambda e: probe.find(key = e.text + " heard " + probe.event(key = "ping").user))
+`})
+	s := w.start()
+	for i := range 20 {
+		s.say(fmt.Sprint("go", i), fmt.Sprint("go ", i))
+		w.waiting("probe.event")
+		for k := range 4 {
+			s.say(fmt.Sprint("p", i, " ", k), "ping", func(e *event.Event) { e.User = fmt.Sprint("U", k) })
+		}
+		eventually(t, "an answer", func() bool { return len(w.far.keys()) == i+1 })
+		w.settled()
+	}
+	for i, key := range w.far.keys() {
+		if key != fmt.Sprintf("go %d heard U0", i) {
+			t.Errorf("run %d: %s", i, key)
+		}
+	}
 }

@@ -296,6 +296,7 @@ type gated struct {
 	queue.Store
 	gate  func(queue.Parked)              // called before a write
 	after func(queue.Parked, error) error // and behind it
+	watch func(context.Context) error     // called before all are read, to be followed
 	reads atomic.Int64                    // how often a row was read
 }
 
@@ -314,6 +315,15 @@ type gatedWaits struct {
 func (w *gatedWaits) Get(ctx context.Context, run string) (queue.Parked, error) {
 	w.g.reads.Add(1)
 	return w.Waits.Get(ctx, run)
+}
+
+func (w *gatedWaits) Watch(ctx context.Context, f func(queue.Parked), all func()) error {
+	if w.g.watch != nil {
+		if err := w.g.watch(ctx); err != nil {
+			return err
+		}
+	}
+	return w.Waits.Watch(ctx, f, all)
 }
 
 func (w *gatedWaits) Put(ctx context.Context, p queue.Parked, ttl time.Duration) (uint64, error) {

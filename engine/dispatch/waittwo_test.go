@@ -41,17 +41,16 @@ func newPair(t *testing.T, rules string) *pair {
 	for i := range p.servers {
 		p.came[i], p.let[i], p.wrote[i] = make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		var before, behind sync.Once
-		answers := func(r queue.Parked) bool { return answered(r) }
 		on := open()
 		t.Cleanup(func() { _ = on.Close(context.Background()) })
 		g := &gated{
 			gate: func(r queue.Parked) {
-				if answers(r) {
+				if answered(r) {
 					before.Do(func() { close(p.came[i]); <-p.let[i] })
 				}
 			},
 			after: func(r queue.Parked, err error) error {
-				if answers(r) {
+				if answered(r) {
 					behind.Do(func() { p.wrote[i] <- err })
 				}
 				return err

@@ -344,3 +344,14 @@ func (e *Event) afterMention() (string, bool) {
 	}
 	return s, true
 }
+
+// Cut shortens a text to about that many bytes, between characters.
+func Cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && text[most]&0xc0 == 0x80 {
+		most--
+	}
+	return text[:most] + "…"
+}

@@ -3,6 +3,8 @@ package wait
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/starling-rules/starling/engine/queue"
@@ -129,4 +131,15 @@ func (g *Registry) Follow(ctx context.Context) {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// Versions are those that runs wait on, or have yet to go on with, sorted.
+func Versions(ctx context.Context, rows queue.Waits) ([]string, error) {
+	needed := map[string]struct{}{}
+	err := rows.List(ctx, func(p queue.Parked) {
+		if s, err := Summarize(p); err == nil && s.State != Ended {
+			needed[s.Digest] = struct{}{}
+		}
+	})
+	return slices.Sorted(maps.Keys(needed)), err
 }

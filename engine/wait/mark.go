@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/runtime"
 )
@@ -46,11 +47,11 @@ var states = [...]State{Waiting, Answered, Ended}
 func (r *Row) mark(bytes int) string {
 	title := ""
 	if r.Wait != nil {
-		title = cut(r.Wait.Title, 160)
+		title = event.Cut(r.Wait.Title, 160)
 	}
 	b := r.appendMark(nil, bytes, r.Rule, r.Script, r.Event, r.Key, title)
 	if markText.EncodedLen(len(b)) > queue.MaxMark {
-		b = r.appendMark(nil, bytes, cut(r.Rule, 150), cut(r.Script, 100), cut(r.Event, 80), cut(r.Key, 80), "")
+		b = r.appendMark(nil, bytes, event.Cut(r.Rule, 150), event.Cut(r.Script, 100), event.Cut(r.Event, 80), event.Cut(r.Key, 80), "")
 	}
 	return markText.EncodeToString(b)
 }
@@ -131,15 +132,4 @@ func readMark(p queue.Parked, whole bool) (Summary, error) {
 		return Summary{}, fmt.Errorf("read mark of run %s: %w", p.Run, err)
 	}
 	return s, nil
-}
-
-// cut shortens a text to about that many bytes, between characters.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && text[most]&0xc0 == 0x80 {
-		most--
-	}
-	return text[:most] + "…"
 }
