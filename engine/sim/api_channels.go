@@ -5,8 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// What Slack takes as the name of a channel, and as a topic.
-var channelName = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{1,80}$`)
+// What Slack takes as the name of a channel, and as a topic. The pattern leaves
+// the length of the name to badChannelName: with a bound it would hold its large
+// classes of characters as often, in every process that starts, workers included.
+var channelName = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]+$`)
 
 const maxTopic = 250 // characters
 
