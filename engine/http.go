@@ -159,5 +159,6 @@ func (e *Engine) gauges() {
 	m.Func("pool_waiting", "Passes that wait for a worker.", func() float64 { return float64(e.pool.Stats().Waiting) })
 	m.Func("pool_workers", "Workers.", func() float64 { return float64(e.pool.Stats().Workers) })
 	m.Func("pool_killed_total", "Workers that were killed for a limit.", func() float64 { return float64(e.pool.Stats().Killed) })
+	m.Func("pool_excused_total", "Quick passes and loads that were tried again after a deadline, because the machine stood still.", func() float64 { return float64(e.pool.Stats().Excused) })
 	m.Func("pool_died_total", "Workers that died by themselves.", func() float64 { return float64(e.pool.Stats().Died) })
 }

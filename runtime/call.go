@@ -203,6 +203,9 @@ type PoolStats struct {
 	// Ahead counts passes that were given to a worker behind others; TakenBack
 	// those of them that it gave back because what was before them took long.
 	Ahead, TakenBack uint64
+	// Excused counts quick passes and loads that were tried again because they had
+	// missed their deadline while the machine stood still, or a host had taken it away.
+	Excused uint64
 	// Slowed is the number of scripts that run at low priority for now.
 	Slowed int
 }

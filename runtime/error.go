@@ -29,7 +29,8 @@ const (
 	LimitOutput   = "output"
 	LimitSource   = "source"
 	LimitRun      = "run"
-	LimitMatch    = "match" // the server's time for the patterns of rules; not configurable
+	LimitMatch    = "match"   // the server's time for the patterns of rules; not configurable
+	LimitBacklog  = "backlog" // passes at low priority that wait; not configurable
 )
 
 // Frame is one level of a script's call stack.

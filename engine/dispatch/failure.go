@@ -16,7 +16,7 @@ type Failure struct {
 // looks after it.
 func (r *run) tellFailure(end ended) {
 	// Of limits the breaker tells, once they are breached too often.
-	if r.d.Failed == nil || end.Outcome != Failed || end.Error == nil || r.DryRun || breached(end.Error) != "" {
+	if r.d.Failed == nil || end.Outcome != Failed || end.Error == nil || r.DryRun || limitOf(end.Error) != "" {
 		return
 	}
 	rule := r.d.Rules.Current().Rule(r.Rule)

@@ -45,9 +45,18 @@ func (r *run) refuse(ctx context.Context) {
 	r.apologise(ctx, "This is switched off for now. Whoever looks after it can find out why as run "+r.ID+".", http.StatusServiceUnavailable)
 }
 
-// breached is the name of the limit that a run went beyond, "crash" if its
-// worker did not survive it, or empty.
+// breached is the name of the limit that a run went beyond by its own doing,
+// "crash" if its worker did not survive it, or empty.
 func breached(err *runtime.Error) string {
+	if limit := limitOf(err); limit != runtime.LimitBacklog {
+		return limit
+	}
+	return "" // others may have been in its way
+}
+
+// limitOf is the name of the limit that ended a run, "crash" if its worker did
+// not survive it, or empty.
+func limitOf(err *runtime.Error) string {
 	switch {
 	case err == nil:
 		return ""

@@ -283,3 +283,29 @@ on.error(spin)
 		t.Errorf("got %v, want the error rule skipped", got)
 	}
 }
+
+// crowded is a pool in which what is at low priority has no place left.
+type crowded struct{ runtime.Pool }
+
+func (crowded) Run(context.Context, *runtime.Call) (*runtime.Reply, error) {
+	return &runtime.Reply{Status: runtime.Failed, Err: &runtime.Error{Kind: runtime.LimitError, Limit: runtime.LimitBacklog, Msg: "too many wait"}}, nil
+}
+
+// That too many wait at low priority may be the doing of others.
+func TestABacklogSwitchesNoRuleOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"good.star": `on.message("go", lambda e: None)`})
+	var b *breaker.Breaker
+	with := withBreaker(t, w, &b)
+	s := w.start(func(o *dispatch.Options) {
+		with(o)
+		o.Pool = crowded{o.Pool}
+	})
+	for i := range 5 {
+		s.say(fmt.Sprint(i), "go")
+		w.settled()
+		if got := w.reasonOf(fmt.Sprint(i)); !strings.Contains(got, "failed") {
+			t.Errorf("event %d: %s, want a failed run", i, got)
+		}
+	}
+}

@@ -475,7 +475,7 @@ func (r *run) report(end ended) {
 	m.RunTime.WithLabelValues(r.Rule).Observe(end.Took.Seconds())
 	m.Steps.WithLabelValues(r.Rule).Add(float64(end.Steps))
 	r.traceEnd(end)
-	if limit := breached(end.Error); limit != "" {
+	if limit := limitOf(end.Error); limit != "" {
 		m.Limits.WithLabelValues(r.Rule, limit).Inc()
 	}
 	level := slog.LevelDebug

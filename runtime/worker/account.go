@@ -30,10 +30,18 @@ const (
 	burntLow      = burntHigh / 4
 )
 
-// slowWaiting bounds the passes that wait for workers of low priority. What
-// comes beyond fails: kept, the backlog of one offender would fill the
-// server's room for everybody's events.
-const slowWaiting = 1000
+// slowWaiting bounds the passes of one script that wait for workers of low
+// priority, slowWaitingAll those of all. What comes beyond fails: kept, the
+// backlog of one offender would fill the server's room for everybody's events.
+const (
+	slowWaiting    = 1000
+	slowWaitingAll = 4 * slowWaiting
+)
+
+// trustedAfter is how many good passes in a row a version must have made for one
+// breach to have no consequences but its own: what has gone well as often is no
+// offender by being unlucky once.
+const trustedAfter = 1000
 
 func (a *account) slow() bool { return a.owes > 0 || a.burning }
 
@@ -54,7 +62,13 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if t.load {
 		return
 	}
-	t.script.learn(t.call.Func, took, used)
+	trusted := t.script.good >= trustedAfter
+	if t.script.good++; breach {
+		t.script.good = 0
+	}
+	if !breach || !trusted {
+		t.script.learn(t.call.Func, took, used)
+	}
 	if p.opt.Slow == 0 {
 		return
 	}
@@ -73,6 +87,7 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	was := a.slow()
 	a.reckon(now)
 	switch {
+	case breach && trusted:
 	case breach:
 		a.owes = forgivenAfter
 	case a.owes > 0 && !long:
@@ -84,24 +99,45 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if a.burnt > burntHigh {
 		a.burning = true
 	}
-	if a.slow() && !was {
+	switch now := a.slow(); {
+	case now && !was:
 		p.slowDown(owner)
+	case was && !now:
+		p.speedUp(owner)
 	}
 }
 
 // slowDown moves the passes of a script that wait to where they now belong.
-func (p *Pool) slowDown(owner string) {
-	for _, l := range [...]*taskList{&p.main.quick, &p.main.rest} {
+func (p *Pool) slowDown(owner string) { p.main.hand(owner, &p.slow, true) }
+
+// speedUp moves them back.
+func (p *Pool) speedUp(owner string) { p.slow.hand(owner, &p.main, false) }
+
+// hand gives the passes of a script that wait to another crew.
+func (c *crew) hand(owner string, to *crew, slow bool) {
+	for _, l := range [...]*taskList{&c.quick, &c.rest} {
 		for t := l.head; t != nil; {
 			next := t.next
 			if t.owner() == owner {
 				l.remove(t)
-				t.slow = true
-				p.slow.put(t, t.queued)
+				t.slow = slow
+				to.put(t, t.queued)
 			}
 			t = next
 		}
 	}
+}
+
+// waitsOf is how many passes of a script wait.
+func (c *crew) waitsOf(owner string) (n int) {
+	for _, l := range [...]*taskList{&c.quick, &c.rest} {
+		for t := l.head; t != nil; t = t.next {
+			if t.owner() == owner {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // isSlow reports whether passes of a script are for workers of low priority.
@@ -110,7 +146,10 @@ func (p *Pool) isSlow(owner string) bool {
 	if a == nil {
 		return false
 	}
-	a.reckon(time.Now())
+	was := a.slow()
+	if a.reckon(time.Now()); was && !a.slow() {
+		p.speedUp(owner)
+	}
 	return a.slow()
 }
 
@@ -120,7 +159,10 @@ func (p *Pool) pardon(owner string) { delete(p.accounts, owner) }
 // settleAccounts drops the accounts that are even.
 func (p *Pool) settleAccounts(now time.Time) {
 	for owner, a := range p.accounts {
-		a.reckon(now)
+		was := a.slow()
+		if a.reckon(now); was && !a.slow() {
+			p.speedUp(owner)
+		}
 		if !a.slow() && a.burnt == 0 {
 			delete(p.accounts, owner)
 		}
@@ -150,9 +192,10 @@ func breaches(e *runtime.Error) bool {
 	return false
 }
 
-// overrun is the end of a pass that found the queue of slow scripts full.
+// overrun is the end of a pass that found the queue of slow scripts full. It may
+// be that others have filled it.
 func (t *task) overrun() *runtime.Error {
-	return t.scriptError(runtime.LimitError, runtime.LimitDeadline,
+	return t.scriptError(runtime.LimitError, runtime.LimitBacklog,
 		"the script takes too long for the number of its events: too many passes of slow scripts wait",
 		"it runs at low priority because passes of it were stopped at a limit, or took long, a short while ago")
 }

@@ -135,11 +135,83 @@ func TestBacklogOfSlowScriptsIsBounded(t *testing.T) {
 		waits = append(waits, p.Queue(ctx, call(d, short, "echo x")))
 	}
 	r, err := waits[len(waits)-1]()
-	if err != nil || r.Err == nil || r.Err.Limit != runtime.LimitDeadline {
+	if err != nil || r.Err == nil || r.Err.Limit != runtime.LimitBacklog {
 		t.Errorf("beyond the bound: %+v, %v", r, err)
 	}
+	// Another script, which has had bad luck, is not made to pay for that.
+	unlucky := loadAs(t, p, "unlucky.test", "x")
+	wantError(t, p, unlucky, "spin", runtime.LimitError, runtime.LimitDeadline)
+	ended := make(chan *runtime.Reply, 1)
+	waits = append(waits, p.Queue(ctx, call(unlucky, short, "echo x")))
+	go func() {
+		r, _ := waits[len(waits)-1]()
+		ended <- r
+	}()
+	select {
+	case r := <-ended:
+		if r != nil && r.Err != nil {
+			t.Errorf("beside the backlog of another: %v", r.Err)
+		}
+	default: // it waits
+	}
 	cancel()
-	for _, wait := range waits[:len(waits)-1] {
+	for _, wait := range waits[:len(waits)-2] {
 		_, _ = wait()
 	}
+}
+
+// What has gone well a thousand times is no offender by being unlucky once; what
+// is so again is.
+func TestOneBreachIsForgivenToWhatHasGoneWellForLong(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2})
+	d := loadAs(t, p, "good.test", "x")
+	var waits []func() (*runtime.Reply, error)
+	for range 1000 {
+		waits = append(waits, p.Queue(t.Context(), call(d, short, "echo 1")))
+	}
+	for _, wait := range waits {
+		if r, err := wait(); err != nil || r.Err != nil {
+			t.Fatal(r, err)
+		}
+	}
+	wantError(t, p, d, "spin", runtime.LimitError, runtime.LimitDeadline)
+	wantReturn(t, p, d, "nice", "0 <nil>")
+	wantError(t, p, d, "spin", runtime.LimitError, runtime.LimitDeadline)
+	wantReturn(t, p, d, "nice", "10 <nil>")
+}
+
+// Whoever is forgiven need not wait for its turn among offenders any more.
+func TestWhatWaitsIsForgivenToo(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2})
+	bad, good := loadAs(t, p, "bad.test", "x"), loadAs(t, p, "good.test", "x")
+	warm(t, p, good)
+	var wg sync.WaitGroup
+	for _, d := range []runtime.Digest{bad, good} {
+		wg.Go(func() { _, _ = p.Run(t.Context(), call(d, long, "spin")) })
+	}
+	wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 3 {
+		wg.Go(func() { _, _ = p.Run(ctx, call(bad, short, "spin")) })
+	}
+	waits := make([]func() (*runtime.Reply, error), 100)
+	for i := range waits {
+		waits[i] = p.Queue(ctx, call(good, short, "nice"))
+	}
+	forgiven := 0
+	for _, wait := range waits {
+		switch r, err := wait(); {
+		case err != nil || r.Err != nil:
+			t.Fatal(r, err)
+		case r.Return == "0 <nil>":
+			forgiven++
+		}
+	}
+	if forgiven < 25 {
+		t.Errorf("%d of 100 passes were made as others are, want those after the twentieth", forgiven)
+	}
+	cancel()
+	wg.Wait()
 }

@@ -52,9 +52,20 @@ func (c *crew) lists() [2]*taskList {
 }
 
 // keepsPlace reports whether the rest have all the workers of a crew that they
-// may have: one is kept for quick passes while there are any.
+// may have: one is kept for quick passes while there are any. Workers that are
+// still being started are none.
 func (p *Pool) keepsPlace(c *crew) bool {
-	return c.busyRest > 0 && c.busyRest >= p.places(c)-1 && time.Since(c.lastQuick) < quickRecently
+	if time.Since(c.lastQuick) >= quickRecently {
+		return false
+	}
+	have := p.places(c)
+	if c == &p.main && !p.opt.Own && c.live() < have {
+		have = c.live()
+		if have == 1 && p.starting > 0 {
+			return true
+		}
+	}
+	return c.busyRest > 0 && c.busyRest >= have-1
 }
 
 func (c *crew) live() int { return c.busy + len(c.idle) }
@@ -218,72 +229,6 @@ func (p *Pool) onStall() {
 	p.setStall()
 	p.mu.Unlock()
 	send(batches)
-}
-
-// watchLong sees to it that w, which begins a pass, stands back once the pass is
-// long, or at once if it may well be, and no more if only the last was. p.mu is held.
-func (p *Pool) watchLong(w *worker) {
-	back, pid := w.crew.mayStandBack(w), w.cmd.Process.Pid
-	switch {
-	case back && (w.long && !w.aside.IsZero() || setIdle(pid)):
-		w.standBack(time.Now())
-	case w.long:
-		w.long, w.aside = false, time.Time{}
-		setSlice(pid, usualSlice)
-	}
-	if !p.longSet && !p.closed {
-		p.longSet = true
-		p.long.Reset(longAfter)
-	}
-}
-
-// mayStandBack reports whether a worker stands back from the beginning of a
-// pass: others are wanted that are known to be quick, and this one is not.
-func (c *crew) mayStandBack(w *worker) bool {
-	return w.onRest && time.Since(c.lastQuick) < quickRecently && !w.flights[0].t.load
-}
-
-// standBack notes that a worker has what nobody else wants.
-func (w *worker) standBack(now time.Time) {
-	w.long, w.aside = true, now
-	w.asideUsed, _ = processorTime(w.cmd.Process.Pid)
-}
-
-// onLong has workers whose pass is long stand back: they get what nobody else
-// wants, and long slices, without being set aside, where that may not be asked
-// for or leaves them next to nothing.
-func (p *Pool) onLong() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.longSet = false
-	now, busyOnes := time.Now(), false
-	for w := range p.all {
-		if w.state != busy || len(w.flights) == 0 || w.long && w.aside.IsZero() {
-			continue
-		}
-		busyOnes = true
-		pid := w.cmd.Process.Pid
-		switch at, began := w.current(); {
-		case w.long && now.Sub(w.aside) > asideAtMost:
-			if used, ok := processorTime(pid); ok && used-w.asideUsed < now.Sub(w.aside)/asideShare {
-				w.aside = time.Time{}
-				setSlice(pid, longSlice)
-			} else {
-				w.aside, w.asideUsed = now, used
-			}
-		case w.long || !began.Before(now.Add(-longAfter)), !w.patience.worked(longAfter / 2):
-			// It is not long, or was given no processor so far.
-		case !w.flights[at].t.load && setIdle(pid):
-			w.standBack(now)
-		default:
-			w.long = true
-			setSlice(pid, longSlice)
-		}
-	}
-	if busyOnes && !p.closed {
-		p.longSet = true
-		p.long.Reset(longAfter / 2)
-	}
 }
 
 // freeFollowers takes back what was written behind passes that take long. It

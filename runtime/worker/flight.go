@@ -277,8 +277,10 @@ func (p *Pool) deliver(w *worker, f flight, a answer) {
 		t.manifest = a.manifest
 		p.keep(w, t, a.manifest)
 		t.settle()
+	case a.errs != nil && missed(a.errs[0]) && p.excuse(t, w.headSince):
 	case a.errs != nil:
 		t.fail(a.errs)
+	case a.reply != nil && missed(a.reply.Err) && p.excuse(t, time.Now().Add(-a.reply.Took)):
 	case a.reply != nil:
 		t.reply = a.reply
 		t.reply.Heap = a.heap

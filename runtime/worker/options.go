@@ -117,6 +117,10 @@ const (
 	// slowNice is the priority of workers for slow scripts: beside others they
 	// get a tenth of a processor.
 	slowNice = 10
+	// startNice is the priority at which workers are started while there are
+	// others: that takes tens of milliseconds of a processor, and a script that
+	// ends its workers would take them from everybody.
+	startNice = 10
 	// usualSlice and longSlice are for how long workers want the processor at a
 	// time, the latter once a pass is longer than longAfter: more than the few
 	// milliseconds of the server and everybody else, who come first then and
@@ -125,16 +129,17 @@ const (
 	longSlice  = 50 * time.Millisecond
 	// longAfter is when a worker stands back: some passes of a usual rule.
 	longAfter = 5 * time.Millisecond
-	// A worker that stands back and is left less than half of a processor
-	// for so long is one among the others again: other programs must not have
-	// a script miss its deadline. One that loads a script does not stand back: that
-	// is done with low priority anyway while events come in.
-	asideAtMost = 20 * time.Millisecond
+	// Workers that stand back and are left less than half of a processor between
+	// them for so long are among the others again, for as long: other programs must
+	// not have a script miss its deadline. If that does not help it is for longer,
+	// each time in a row, up to asideNot: see asides.
+	asideAtMost = 50 * time.Millisecond
 	asideShare  = 2
+	asideNot    = 8 * asideAtMost
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is
-	// ready: usually 3 ms, but the machine may be loaded.
+	// ready: usually 25 ms, but the machine may be loaded.
 	readyWithin = 10 * time.Second
 	// hopeless is how many starts in a row must fail, in about 100 ms, until
 	// passes are refused that have no worker: one that somebody kills as it

@@ -43,6 +43,10 @@ type Pool struct {
 	stallSet      bool
 	shrinkSet     bool
 
+	longDue time.Time // when the timer is to look for long passes
+	lost    lost
+	asides  asides
+
 	// Failed starts: the next is tried when the timer fires.
 	startErr   error
 	failures   int

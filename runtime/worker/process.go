@@ -35,6 +35,8 @@ type worker struct {
 	track  *track
 	stderr words
 
+	lowStart bool // it was started at startNice
+
 	// What the socket did not take at once, and whether somebody writes it.
 	writing  sync.Mutex
 	rest     []byte
@@ -58,10 +60,10 @@ type worker struct {
 	answers   uint64   // the number of the last request that was answered
 	cancelled uint64   // requests up to here were taken back, but for those in flights
 	headSince time.Time
-	headEnds  time.Time     // when the current flight's time is up
-	long      bool          // its pass is long
-	aside     time.Time     // since when it has what nobody else wants; zero: it has not
-	asideUsed time.Duration // the processor time it had used by then
+	headEnds  time.Time // when the current flight's time is up
+	stance    stance
+	aside     time.Time     // since when it stands back, if it does
+	asideUsed time.Duration // the processor time that was reckoned last
 	patience  patience
 	timer     *time.Timer
 	ticking   bool      // the timer runs
@@ -95,10 +97,14 @@ func (p *Pool) start() (*worker, error) {
 	p.stats.Started++
 	p.all[w] = struct{}{}
 	w.setEnd(time.Now().Add(readyWithin))
+	urgent := p.main.live() == 0
 	if p.closed {
 		p.condemn(w, endClosed)
 	}
 	p.mu.Unlock()
+	if !urgent {
+		w.lowStart = setNice(w.cmd.Process.Pid, startNice)
+	}
 	go w.read()
 	return w, nil
 }
@@ -199,6 +205,9 @@ func hear(typ byte, payload []byte) heard {
 
 // ready takes a worker among the spares, from where it is given a place.
 func (p *Pool) ready(w *worker, typ byte, payload []byte) bool {
+	if w.lowStart {
+		setNice(w.cmd.Process.Pid, 0)
+	}
 	setSlice(w.cmd.Process.Pid, usualSlice)
 	p.mu.Lock()
 	if w.end != endNone || typ != frameReady || len(payload) > 0 {

@@ -31,7 +31,7 @@ func (p *Pool) enqueue(t *task) {
 		return
 	case p.isSlow(t.owner()):
 		t.slow = true
-		if p.slow.waits() >= slowWaiting {
+		if n := p.slow.waits(); n >= slowWaitingAll || n >= slowWaiting && p.slow.waitsOf(t.owner()) >= slowWaiting {
 			t.blame(t.overrun(), 0)
 			return
 		}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"strconv"
@@ -35,6 +36,41 @@ func setIdle(pid int) bool {
 	})
 	return done
 }
+
+// setNice gives a process a priority, 0 to 19, where it may have the usual one
+// back. It reports whether it has it.
+func setNice(pid, nice int) bool {
+	if !mayReturn() {
+		return false
+	}
+	eachTask(pid, func(attr *unix.SchedAttr) { attr.Nice = int32(nice) })
+	return true
+}
+
+// stolenTime is how much of this machine's processors a host has given to others
+// so far, in steps of 10 ms: proc(5), /proc/stat.
+func stolenTime() time.Duration {
+	const field, tick = 8, 10 * time.Millisecond // "cpu user nice system idle iowait irq softirq steal ..."
+	f := procStat()
+	if f == nil {
+		return 0
+	}
+	var room [256]byte
+	n, _ := f.ReadAt(room[:], 0)
+	line, _, _ := bytes.Cut(room[:n], []byte("\n"))
+	words := bytes.Fields(line)
+	if len(words) <= field {
+		return 0
+	}
+	ticks, _ := strconv.ParseInt(string(words[field]), 10, 64)
+	return time.Duration(ticks) * tick
+}
+
+// procStat stays open: it is read every so often while long passes are made.
+var procStat = sync.OnceValue(func() *os.File {
+	f, _ := os.Open("/proc/stat")
+	return f
+})
 
 // eachTask changes how the threads of a process are scheduled, but for those
 // that somebody has given a policy of another kind.

@@ -16,6 +16,8 @@ type script struct {
 	// usually is how long passes of each function take, and how much of a
 	// processor's time they use. Pool.mu guards it.
 	usually map[int]usual
+	// good counts the passes since the last breach. Pool.mu guards it.
+	good int
 }
 
 type usual struct{ took, used time.Duration }
@@ -76,6 +78,7 @@ type task struct {
 	slow     bool // it is for workers of low priority
 	deaths   int  // workers that died under it, by themselves
 	kills    int  // workers that somebody else killed under it
+	excused  int  // deadlines that it missed because the machine stood still
 	loadErrs runtime.Errors
 
 	manifest *runtime.Manifest

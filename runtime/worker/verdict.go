@@ -42,6 +42,7 @@ func (p *Pool) condemn(w *worker, why ending) {
 	}
 	w.end = why
 	w.timer.Stop()
+	p.asides.reckon(w)
 	delete(p.all, w)
 	self := func(x *worker) bool { return x == w }
 	switch w.state {
@@ -100,7 +101,8 @@ const maxKills = 5
 
 // judge decides on the flight that a worker was working on when it ended.
 //
-// A deadline is the pass's own doing. So is memory, if the pass found the
+// A deadline is the pass's own doing, but for one that is known to be quick, on
+// a machine that was not there for the most part. So is memory, if the pass found the
 // worker empty. Any other death may have been prepared by an earlier pass:
 // this one is innocent until a fresh worker has died under it as well. Who is
 // killed from outside is innocent anyhow, but for ever it is not tried again.
@@ -115,6 +117,7 @@ func (p *Pool) judge(w *worker, f flight, why ending) {
 	case t.settled:
 	case why == endClosed, why == endAbandoned:
 		t.fail(runtime.ErrClosed)
+	case why == endDeadline && p.excuse(t, w.headSince):
 	case why == endDeadline:
 		p.account(t, took, took, true)
 		t.blame(t.scriptError(runtime.LimitError, runtime.LimitDeadline,
