@@ -110,6 +110,7 @@ func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
 	close(s.stop)
 	s.wg.Wait()
 	s.client.CloseIdleConnections()
+	acks, ends := s.soFar()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.bad) > 0 || len(s.ends) != s.sent {
@@ -118,9 +119,15 @@ func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
 	if s.again > 0 {
 		t.Logf("%s: %d events were refused (503) and sent again", what, s.again)
 	}
-	acks, ends := s.took(s.acks), s.took(s.ends)
 	t.Logf("%s: %d good events; acks %v; until the effect %v", what, s.sent, acks, ends)
 	return acks.own[2]
+}
+
+// soFar is how long acks and effects took until now.
+func (s *stream) soFar() (acks, ends times) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.took(s.acks), s.took(s.ends)
 }
 
 // times are percentiles, 50, 90, 99 and 100: of all, and of those during which
@@ -303,11 +310,11 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	calm := flow(c, slack, lost, firstGood)
 	time.Sleep(10 * time.Second)
 	quiet := calm.end(t, "alone")
-	c.burst(t, slack, lost, firstGood+50_000, "harmless events", func(n int) int {
+	c.burst(t, flow(c, slack, lost, firstGood+50_000), "harmless events", func(n int) int {
 		n += firstHarmless
 		status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(n, fmt.Sprintf("job %d", n))))
 		return status
-	})
+	}).end(t, "until these have ended")
 
 	attacks, loads := dropCorpus(t, rules)
 	if len(attacks) < 100 {
@@ -346,13 +353,13 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 
 	for round := range 2 {
 		first := firstAttack + 10_000*(round+1)
-		c.burst(t, slack, lost, firstGood+(3+round)*100_000, "attacks", func(n int) int { return attacks[n%len(attacks)].launch(c, first+n) })
-		s = flow(c, slack, lost, firstGood+(3+round)*100_000+50_000)
+		s = flow(c, slack, lost, firstGood+(3+round)*100_000)
+		c.burst(t, s, "attacks", func(n int) int { return attacks[n%len(attacks)].launch(c, first+n) })
 		for n := range burst {
 			r := c.outcome(first + n)
 			slowest = max(slowest, r.Ms)
 		}
-		s.end(t, "until the last of the attacks has ended")
+		s.end(t, fmt.Sprintf("beside %d attacks, all at once, until the last has ended", burst))
 	}
 	t.Logf("longest run with its wait for a worker: %.0f ms", slowest)
 
@@ -387,11 +394,10 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 // attack, or as many events that do no harm, to compare with.
 const burst = 400
 
-// burst launches so many events at once, and lets good events flow for five
-// seconds from then on.
-func (c *child) burst(t *testing.T, slack *fakeSlack, lost *stolen, first int, what string, launch func(n int) int) {
+// burst launches so many events at once beside a stream of good ones, and says
+// how these fared in the five seconds from then on.
+func (c *child) burst(t *testing.T, s *stream, what string, launch func(n int) int) *stream {
 	t.Helper()
-	s := flow(c, slack, lost, first)
 	var wg sync.WaitGroup
 	for n := range burst {
 		wg.Go(func() {
@@ -402,7 +408,9 @@ func (c *child) burst(t *testing.T, slack *fakeSlack, lost *stolen, first int, w
 	}
 	wg.Wait()
 	time.Sleep(5 * time.Second)
-	s.end(t, fmt.Sprintf("while %d %s come at once, and five seconds more", burst, what))
+	acks, ends := s.soFar()
+	t.Logf("while %d %s come at once, and five seconds more: acks %v; until the effect %v", burst, what, acks, ends)
+	return s
 }
 
 // ending is how a run ended, in a word.
