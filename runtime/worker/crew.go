@@ -288,9 +288,9 @@ func (p *Pool) shrinkLater() {
 // low priority when no script is slow.
 func (p *Pool) onShrink() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.shrinkSet = false
 	if p.closed {
+		p.mu.Unlock()
 		return
 	}
 	if held := p.heldUp(); held < p.extra {
@@ -308,6 +308,9 @@ func (p *Pool) onShrink() {
 	if p.extra > 0 || p.tooMany(&p.main) || p.slow.live() > 0 {
 		p.shrinkLater()
 	}
+	batches := p.schedule() // whoever was forgiven may have something that waits
+	p.mu.Unlock()
+	send(batches)
 }
 
 // heldUp counts the workers whose pass takes long.

@@ -97,7 +97,7 @@ func (p *Pool) start() (*worker, error) {
 	p.stats.Started++
 	p.all[w] = struct{}{}
 	w.setEnd(time.Now().Add(readyWithin))
-	urgent := p.main.live() == 0
+	urgent := p.main.live() == 0 || p.opt.Own && p.wanted > 0
 	if p.closed {
 		p.condemn(w, endClosed)
 	}
