@@ -59,7 +59,8 @@ func (s *asides) judge(now time.Time, throughout bool) {
 	}
 }
 
-// among reports whether those who were left too little are among the others.
+// among reports whether those who were left too little are among the others, of
+// which it takes note when their time is up.
 func (s *asides) among(now time.Time) bool {
 	if !s.until.IsZero() && !now.Before(s.until) {
 		s.until, s.from, s.got = time.Time{}, now, 0

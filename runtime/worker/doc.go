@@ -14,13 +14,15 @@
 //	worker   one process: spawning, its reader, its end
 //	verdict  who is to blame when a worker ends, and what its pass is told
 //	patience why a pass that was given no processor is not killed for it
+//	lost     and one that the machine stood still under is tried again
+//	aside    who computes only when nobody else wants to
 //	Main     the worker's side
 //
 // Blame is exact: a worker makes one pass at a time and answers each before it
 // starts the next, so the oldest unanswered one is what it was doing when it
-// ended. A deadline is final. Memory is final if the pass had the worker to
-// itself. Any other death may be the fault of an earlier pass: the pass is
-// made once more, on a fresh worker, before it is called a crash.
+// ended. A deadline is final, unless the machine was away. Memory is final if the
+// pass had the worker to itself. Any other death may be the fault of an earlier
+// pass: the pass is made once more, on a fresh worker, before it is called a crash.
 //
 // Passes of one lane start in the order of the calls. Those of functions whose
 // passes have been quick so far go before others, and one worker is kept for
