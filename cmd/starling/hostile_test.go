@@ -105,12 +105,12 @@ func (s *stream) one(n int) {
 }
 
 // end stops the stream, waits for what is under way, and describes it.
-func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
+func (s *stream) end(t *testing.T, what string) {
 	t.Helper()
 	close(s.stop)
 	s.wg.Wait()
 	s.client.CloseIdleConnections()
-	acks, ends := s.soFar()
+	acks, ends := s.soFar(always)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.bad) > 0 || len(s.ends) != s.sent {
@@ -120,15 +120,27 @@ func (s *stream) end(t *testing.T, what string) (ack99 time.Duration) {
 		t.Logf("%s: %d events were refused (503) and sent again", what, s.again)
 	}
 	t.Logf("%s: %d good events; acks %v; until the effect %v", what, s.sent, acks, ends)
-	return acks.own[2]
 }
 
-// soFar is how long acks and effects took until now.
-func (s *stream) soFar() (acks, ends times) {
+// soFar is how long acks and effects took until now, of the events that are asked for.
+func (s *stream) soFar(of func(stretch) bool) (acks, ends times) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.took(s.acks), s.took(s.ends)
+	return s.took(s.acks, of), s.took(s.ends, of)
 }
+
+func always(stretch) bool { return true }
+
+// within tells what has to do with one of some periods: all others are a good
+// while after them.
+func within(periods []stretch) func(stretch) bool {
+	return func(x stretch) bool {
+		return slices.ContainsFunc(periods, func(p stretch) bool { return p.from.Before(x.to) && x.from.Before(p.to.Add(afterwards)) })
+	}
+}
+
+// afterwards is how long an attack may have consequences.
+const afterwards = 500 * time.Millisecond
 
 // times are percentiles, 50, 90, 99 and 100: of all, and of those during which
 // no processor was stolen.
@@ -137,9 +149,12 @@ type times struct {
 	n, kept  int
 }
 
-func (s *stream) took(spans []stretch) times {
+func (s *stream) took(spans []stretch, of func(stretch) bool) times {
 	var all, own []time.Duration
 	for _, x := range spans {
+		if !of(x) {
+			continue
+		}
 		d := x.to.Sub(x.from)
 		all = append(all, d)
 		if !s.stolen.during(x.from, x.to) {
@@ -309,7 +324,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	lost := newStolen(t)
 	calm := flow(c, slack, lost, firstGood)
 	time.Sleep(10 * time.Second)
-	quiet := calm.end(t, "alone")
+	calm.end(t, "alone")
 	c.burst(t, flow(c, slack, lost, firstGood+50_000), "harmless events", func(n int) int {
 		n += firstHarmless
 		status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(n, fmt.Sprintf("job %d", n))))
@@ -335,7 +350,14 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	s = flow(c, slack, lost, firstGood+200_000)
 	var slowest float64
 	limits := map[string]int{}
-	for _, a := range attacks {
+	var attacked []stretch
+	began := time.Now()
+	for i, a := range attacks {
+		if i%20 == 0 && i > 0 { // a pause that is as long, to compare with: the machine is not the same all the time
+			attacked = append(attacked, stretch{began, time.Now()})
+			time.Sleep(time.Since(began) + afterwards)
+			began = time.Now()
+		}
 		if status := a.launch(c, firstAttack+a.n); status != http.StatusOK {
 			t.Errorf("attack %s: status %d", a.Name, status)
 			continue
@@ -347,8 +369,14 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 		}
 		limits[ending(r)]++
 	}
-	attacked := s.end(t, fmt.Sprintf("beside %d attacks, one by one", len(attacks)))
-	t.Logf("ended as %v; the longest took %.0f ms; acks p99 %.1f times of alone", limits, slowest, float64(attacked)/float64(quiet))
+	attacked = append(attacked, stretch{began, time.Now()})
+	beside := within(attacked)
+	acks, ends := s.soFar(beside)
+	acksAlone, endsAlone := s.soFar(func(x stretch) bool { return !beside(x) })
+	s.end(t, fmt.Sprintf("%d attacks, one by one, with pauses", len(attacks)))
+	t.Logf("in the pauses: acks %v; until the effect %v", acksAlone, endsAlone)
+	t.Logf("beside the attacks: acks %v; until the effect %v", acks, ends)
+	t.Logf("ended as %v; the longest took %.0f ms; acks p99 %.1f times of those in the pauses", limits, slowest, float64(acks.own[2])/float64(acksAlone.own[2]))
 	after := c.resources()
 
 	for round := range 2 {
@@ -408,7 +436,7 @@ func (c *child) burst(t *testing.T, s *stream, what string, launch func(n int) i
 	}
 	wg.Wait()
 	time.Sleep(5 * time.Second)
-	acks, ends := s.soFar()
+	acks, ends := s.soFar(always)
 	t.Logf("while %d %s come at once, and five seconds more: acks %v; until the effect %v", burst, what, acks, ends)
 	return s
 }

@@ -121,8 +121,8 @@ func runCorpus(t *testing.T, p *worker.Pool, deadline time.Duration, memory int6
 	}
 	slices.SortFunc(runs, func(a, b corpusRun) int { return cmp.Compare(b.took, a.took) })
 	st := p.Stats()
-	t.Logf("%d scripts: the slowest stopped after %v (%s, %s), the largest worker had %d MB; ends %v; %d workers killed, %d died",
-		len(scripts), runs[0].took.Round(100*time.Microsecond), runs[0].script.Name, runs[0].script.Language, most>>20, limits, st.Killed, st.Died)
+	t.Logf("%d scripts: the slowest stopped after %v (%s, %s), the largest worker had %d MB; ends %v; %d workers killed, %d died, %d excused",
+		len(scripts), runs[0].took.Round(100*time.Microsecond), runs[0].script.Name, runs[0].script.Language, most>>20, limits, st.Killed, st.Died, st.Excused)
 }
 
 // runHostileScript loads a script and runs its first rule. It fails the test

@@ -29,11 +29,14 @@ const (
 	lookApart = 4 * lookEvery
 	// late is by how much a timer is late on a busy machine that is all there.
 	late = 10 * time.Millisecond
-	// excusedBy is the part of a deadline that must have been lost for a load or a
-	// pass that is known to be quick to be excused, and maxExcused how often it is.
-	excusedBy  = 10
-	maxExcused = 2
-	maxSpells  = 64
+	// What must have been lost to excuse a pass that is known to be quick, and a
+	// load, is such a part of the deadline, but excusedFrom at least. A load may
+	// well take as long by itself. maxExcused is how often one is.
+	excusedBy     = 8
+	loadExcusedBy = 2
+	excusedFrom   = 25 * time.Millisecond
+	maxExcused    = 2
+	maxSpells     = 64
 )
 
 // look notes what was lost since the last look, given by how much the timer of
@@ -77,7 +80,11 @@ func (p *Pool) excuse(t *task, began time.Time) bool {
 	}
 	now := time.Now()
 	p.lost.look(now, max(0, now.Sub(p.longDue)), stolenTime)
-	if p.lost.since(began) < t.limits.Deadline/excusedBy {
+	least := t.limits.Deadline / excusedBy
+	if t.load {
+		least = t.limits.Deadline / loadExcusedBy
+	}
+	if p.lost.since(began) < max(least, excusedFrom) {
 		return false
 	}
 	t.excused++

@@ -51,12 +51,13 @@ func setNice(pid, nice int) bool {
 // so far, in steps of 10 ms: proc(5), /proc/stat.
 func stolenTime() time.Duration {
 	const field, tick = 8, 10 * time.Millisecond // "cpu user nice system idle iowait irq softirq steal ..."
-	f := procStat()
-	if f == nil {
+	f, err := os.Open("/proc/stat")
+	if err != nil {
 		return 0
 	}
+	defer f.Close()
 	var room [256]byte
-	n, _ := f.ReadAt(room[:], 0)
+	n, _ := f.Read(room[:])
 	line, _, _ := bytes.Cut(room[:n], []byte("\n"))
 	words := bytes.Fields(line)
 	if len(words) <= field {
@@ -65,12 +66,6 @@ func stolenTime() time.Duration {
 	ticks, _ := strconv.ParseInt(string(words[field]), 10, 64)
 	return time.Duration(ticks) * tick
 }
-
-// procStat stays open: it is read every so often while long passes are made.
-var procStat = sync.OnceValue(func() *os.File {
-	f, _ := os.Open("/proc/stat")
-	return f
-})
 
 // eachTask changes how the threads of a process are scheduled, but for those
 // that somebody has given a policy of another kind.
