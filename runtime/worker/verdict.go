@@ -101,11 +101,11 @@ const maxKills = 5
 
 // judge decides on the flight that a worker was working on when it ended.
 //
-// A deadline is the pass's own doing, but for one that is known to be quick, on
-// a machine that was not there for the most part. So is memory, if the pass found the
-// worker empty. Any other death may have been prepared by an earlier pass:
-// this one is innocent until a fresh worker has died under it as well. Who is
-// killed from outside is innocent anyhow, but for ever it is not tried again.
+// A deadline is the pass's own doing, unless the machine was away: see excuse. So
+// is memory, if the pass found the worker empty. Any other death may have been
+// prepared by an earlier pass: this one is innocent until a fresh worker has died
+// under it as well. Who is killed from outside is innocent anyhow, but for ever it
+// is not tried again.
 func (p *Pool) judge(w *worker, f flight, why ending) {
 	t := f.t
 	took := time.Since(w.headSince)
