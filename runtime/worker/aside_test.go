@@ -54,9 +54,10 @@ func TestNobodyIsJudgedByATimeInWhichHeWasNotThere(t *testing.T) {
 }
 
 func TestAPlaceIsKeptForQuickPasses(t *testing.T) {
-	quick := func(live, busyRest, starting int, o Options) bool {
+	keeps := func(live, busyRest, starting int, o Options, waits time.Duration) bool {
 		p := &Pool{opt: o, starting: starting}
 		p.main.busy, p.main.busyRest, p.main.lastQuick = live, busyRest, time.Now()
+		p.main.rest.pushBack(&task{load: true, queued: time.Now().Add(-waits)})
 		return p.keepsPlace(&p.main)
 	}
 	four := Options{Workers: 4}
@@ -64,17 +65,19 @@ func TestAPlaceIsKeptForQuickPasses(t *testing.T) {
 		what                     string
 		live, busyRest, starting int
 		opt                      Options
+		waits                    time.Duration
 		want                     bool
 	}{
-		{"all are free", 4, 0, 0, four, false},
-		{"two are free", 4, 2, 0, four, false},
-		{"one is free", 4, 3, 0, four, true},
-		{"one is free, others are being started", 3, 2, 1, four, true},
-		{"only one is there, others are being started", 1, 0, 3, four, true},
-		{"only one is there, and no other comes", 1, 0, 0, four, false},
-		{"there is one place", 1, 0, 0, Options{Workers: 1}, false},
+		{"all are free", 4, 0, 0, four, 0, false},
+		{"two are free", 4, 2, 0, four, 0, false},
+		{"one is free", 4, 3, 0, four, time.Hour, true},
+		{"one is free, others are being started", 3, 2, 1, four, 0, true},
+		{"only one is there, others are being started", 1, 0, 3, four, 0, true},
+		{"only one is there, and others take their time", 1, 0, 3, four, time.Second, false},
+		{"only one is there, and no other comes", 1, 0, 0, four, 0, false},
+		{"there is one place", 1, 0, 0, Options{Workers: 1}, 0, false},
 	} {
-		if got := quick(c.live, c.busyRest, c.starting, c.opt); got != c.want {
+		if got := keeps(c.live, c.busyRest, c.starting, c.opt, c.waits); got != c.want {
 			t.Errorf("%s: kept %v, want %v", c.what, got, c.want)
 		}
 	}

@@ -120,7 +120,7 @@ const (
 	// startNice is the priority at which workers are started while there are
 	// others: that takes tens of milliseconds of a processor, and a script that
 	// ends its workers would take them from everybody.
-	startNice = 10
+	startNice = 5
 	// usualSlice and longSlice are for how long workers want the processor at a
 	// time, the latter once a pass is longer than longAfter: more than the few
 	// milliseconds of the server and everybody else, who come first then and
