@@ -99,23 +99,20 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if a.burnt > burntHigh {
 		a.burning = true
 	}
-	switch now := a.slow(); {
-	case now && !was:
-		p.slowDown(owner)
-	case was && !now:
-		p.speedUp(owner)
-	}
+	p.follow(owner, was, a.slow())
 }
 
-// slowDown moves the passes of a script that wait to where they now belong.
-func (p *Pool) slowDown(owner string) { p.main.hand(owner, &p.slow, true) }
-
-// speedUp moves them back.
-func (p *Pool) speedUp(owner string) { p.slow.hand(owner, &p.main, false) }
-
-// hand gives the passes of a script that wait to another crew.
-func (c *crew) hand(owner string, to *crew, slow bool) {
-	for _, l := range [...]*taskList{&c.quick, &c.rest} {
+// follow moves the passes of a script that wait to where they belong, if it was
+// slow and is not, or the other way round.
+func (p *Pool) follow(owner string, was, slow bool) {
+	from, to := &p.main, &p.slow
+	switch {
+	case was == slow:
+		return
+	case was:
+		from, to = to, from
+	}
+	for _, l := range [...]*taskList{&from.quick, &from.rest} {
 		for t := l.head; t != nil; {
 			next := t.next
 			if t.owner() == owner {
@@ -147,9 +144,8 @@ func (p *Pool) isSlow(owner string) bool {
 		return false
 	}
 	was := a.slow()
-	if a.reckon(time.Now()); was && !a.slow() {
-		p.speedUp(owner)
-	}
+	a.reckon(time.Now())
+	p.follow(owner, was, a.slow())
 	return a.slow()
 }
 
@@ -160,9 +156,8 @@ func (p *Pool) pardon(owner string) { delete(p.accounts, owner) }
 func (p *Pool) settleAccounts(now time.Time) {
 	for owner, a := range p.accounts {
 		was := a.slow()
-		if a.reckon(now); was && !a.slow() {
-			p.speedUp(owner)
-		}
+		a.reckon(now)
+		p.follow(owner, was, a.slow())
 		if !a.slow() && a.burnt == 0 {
 			delete(p.accounts, owner)
 		}

@@ -51,10 +51,10 @@ func (c *crew) lists() [2]*taskList {
 	return [...]*taskList{&c.quick, &c.rest}
 }
 
-// keepsPlace reports whether the rest have all the workers of a crew that they
-// may have: one is kept for quick passes while there are any. Workers that are
-// still being started are none; where a start takes long, the rest have the only
-// one in their turn.
+// keepsPlace reports whether the rest, of which some wait, have all the workers of
+// a crew that they may have: one is kept for quick passes while there are any.
+// Workers that are still being started are none; where a start takes long, the
+// rest have the only one in their turn.
 func (p *Pool) keepsPlace(c *crew) bool {
 	if time.Since(c.lastQuick) >= quickRecently {
 		return false
@@ -62,8 +62,8 @@ func (p *Pool) keepsPlace(c *crew) bool {
 	have := p.places(c)
 	if c == &p.main && !p.opt.Own && c.live() < have {
 		have = c.live()
-		if have == 1 && p.starting > 0 && c.rest.len > 0 {
-			return c.busyRest > 0 || time.Since(c.rest.head.queued) < restWaits
+		if have == 1 && p.starting > 0 {
+			return time.Since(c.rest.head.queued) < restWaits
 		}
 	}
 	return c.busyRest > 0 && c.busyRest >= have-1
