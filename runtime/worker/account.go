@@ -62,7 +62,7 @@ func (p *Pool) account(t *task, took, used time.Duration, breach bool) {
 	if t.load {
 		return
 	}
-	trusted := t.script.good >= trustedAfter
+	trusted := t.script.trusted()
 	if t.script.good++; breach {
 		t.script.good = 0
 	}
@@ -112,13 +112,14 @@ func (p *Pool) follow(owner string, was, slow bool) {
 	case was:
 		from, to = to, from
 	}
-	for _, l := range [...]*taskList{&from.quick, &from.rest} {
+	for i := range from.lines {
+		l := &from.lines[i]
 		for t := l.head; t != nil; {
 			next := t.next
 			if t.owner() == owner {
 				l.remove(t)
 				t.slow = slow
-				to.put(t, t.queued)
+				p.put(to, t, t.queued)
 			}
 			t = next
 		}
@@ -127,8 +128,8 @@ func (p *Pool) follow(owner string, was, slow bool) {
 
 // waitsOf is how many passes of a script wait.
 func (c *crew) waitsOf(owner string) (n int) {
-	for _, l := range [...]*taskList{&c.quick, &c.rest} {
-		for t := l.head; t != nil; t = t.next {
+	for i := range c.lines {
+		for t := c.lines[i].head; t != nil; t = t.next {
 			if t.owner() == owner {
 				n++
 			}

@@ -119,7 +119,7 @@ func (p *Pool) lookLater(d time.Duration) {
 // that loads a script does not: that is done at low priority anyway while events
 // come in.
 func (c *crew) mayStandBack(w *worker) bool {
-	return w.onRest && time.Since(c.lastQuick) < quickRecently && !w.flights[0].t.load
+	return w.onOther && time.Since(c.lastQuick) < quickRecently && !w.flights[0].t.load
 }
 
 // standBack gives a worker what nobody else wants, where that may be taken back.

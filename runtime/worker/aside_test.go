@@ -54,19 +54,19 @@ func TestNobodyIsJudgedByATimeInWhichHeWasNotThere(t *testing.T) {
 }
 
 func TestAPlaceIsKeptForQuickPasses(t *testing.T) {
-	keeps := func(live, busyRest, starting int, o Options, waits time.Duration) bool {
+	keeps := func(live, busyOther, starting int, o Options, waits time.Duration) bool {
 		p := &Pool{opt: o, starting: starting}
-		p.main.busy, p.main.busyRest, p.main.lastQuick = live, busyRest, time.Now()
-		p.main.rest.pushBack(&task{load: true, queued: time.Now().Add(-waits)})
-		return p.keepsPlace(&p.main)
+		p.main.busy, p.main.busyOther, p.main.lastQuick = live, busyOther, time.Now()
+		p.main.lines[rest].pushBack(&task{load: true, queued: time.Now().Add(-waits)})
+		return p.keepsPlace(&p.main, rest)
 	}
 	four := Options{Workers: 4}
 	for _, c := range []struct {
-		what                     string
-		live, busyRest, starting int
-		opt                      Options
-		waits                    time.Duration
-		want                     bool
+		what                      string
+		live, busyOther, starting int
+		opt                       Options
+		waits                     time.Duration
+		want                      bool
 	}{
 		{"all are free", 4, 0, 0, four, 0, false},
 		{"two are free", 4, 2, 0, four, 0, false},
@@ -77,7 +77,7 @@ func TestAPlaceIsKeptForQuickPasses(t *testing.T) {
 		{"only one is there, and no other comes", 1, 0, 0, four, 0, false},
 		{"there is one place", 1, 0, 0, Options{Workers: 1}, 0, false},
 	} {
-		if got := keeps(c.live, c.busyRest, c.starting, c.opt, c.waits); got != c.want {
+		if got := keeps(c.live, c.busyOther, c.starting, c.opt, c.waits); got != c.want {
 			t.Errorf("%s: kept %v, want %v", c.what, got, c.want)
 		}
 	}

@@ -2,71 +2,145 @@ package worker
 
 import (
 	"time"
+
+	"github.com/starling-rules/starling/runtime"
 )
 
 // crew is the workers of one priority, spares aside, and the passes that wait
-// for one of them: those that are known to be quick, and the rest. A lane that
-// has waiting passes in both has them in quick first. Pool.mu guards it.
+// for one of them. A lane that has waiting passes in several lines has them in
+// the earlier ones first. Pool.mu guards it.
 type crew struct {
-	idle        []*worker // last in, first out: the warmest next
-	busy        int
-	busyRest    int // workers that are busy with one of the rest
-	quick, rest taskList
-	restNext    bool      // the rest have their turn
-	lastQuick   time.Time // when a quick pass was put in line
+	idle      []*worker // last in, first out: the warmest next
+	busy      int
+	busyOther int // workers that are busy with a pass of another line than quick
+	lines     [lines]taskList
+	turn      bool      // those who wait for long have their turn
+	lastQuick time.Time // when a quick pass was put in line
 }
 
-// waits is how many passes wait.
-func (c *crew) waits() int { return c.quick.len + c.rest.len }
+// The lines of a crew, in the order in which passes are taken from them.
+const (
+	// quick: the pass is known to be quick, and its script is loaded.
+	quick = iota
+	// toLoad: it is known to be quick, but its script has to be loaded first.
+	// That takes longer than most passes, and one after the other many scripts
+	// that are hardly used would hold up those that are.
+	toLoad
+	// rest: it takes long, or nothing is known of it.
+	rest
+	lines
+)
 
-// put puts a run in line.
-func (c *crew) put(t *task, now time.Time) {
+// waits is how many passes wait.
+func (c *crew) waits() (n int) {
+	for i := range c.lines {
+		n += c.lines[i].len
+	}
+	return n
+}
+
+// put puts a run in line, where it belongs or behind others of its lane.
+func (p *Pool) put(c *crew, t *task, now time.Time) {
 	t.queued = now
-	quick := t.quick()
-	if quick && now.After(c.lastQuick) {
+	line := p.lineOf(c, t)
+	if line == quick && now.After(c.lastQuick) {
 		c.lastQuick = now
 	}
-	if quick && !c.rest.has(t.lane()) {
-		c.quick.pushBack(t)
-	} else {
-		c.rest.pushBack(t)
+	for i := lines - 1; i > line; i-- {
+		if c.lines[i].has(t.lane()) {
+			line = i
+		}
 	}
+	c.lines[line].pushBack(t)
+}
+
+// lineOf is where a run belongs. One of a script that has gone well for long is
+// not put behind others because the workers that had the script have ended.
+func (p *Pool) lineOf(c *crew, t *task) int {
+	switch {
+	case !t.quick():
+		return rest
+	case t.script.trusted(), p.loadedIn(c, t.script.bundle.Digest):
+		return quick
+	case t.script.loading <= quickPass:
+		return toLoad
+	}
+	return rest
+}
+
+// loadedIn reports whether a worker of a crew has a script.
+func (p *Pool) loadedIn(c *crew, d runtime.Digest) bool {
+	for i := len(c.idle) - 1; i >= 0; i-- {
+		if c.idle[i].modules.has(d) {
+			return true
+		}
+	}
+	if c.busy == 0 {
+		return false
+	}
+	for w := range p.all {
+		if w.state == busy && w.crew == c && w.modules.has(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// earlier reports whether a line before the one given has passes of a lane.
+func (c *crew) earlier(line int, lane string) bool {
+	for i := range line {
+		if c.lines[i].has(lane) {
+			return true
+		}
+	}
+	return false
 }
 
 // free notes that a worker is not busy any more.
 func (c *crew) free(w *worker) {
 	c.busy--
-	if w.onRest {
-		c.busyRest--
-		w.onRest = false
+	if w.onOther {
+		c.busyOther--
+		w.onOther = false
 	}
 }
 
-// lists are where the next pass is looked for, in this order. What is known to
-// be quick comes first; the rest do not wait for ever.
-func (c *crew) lists() [2]*taskList {
-	if c.restNext && c.rest.len > 0 && time.Since(c.rest.head.queued) > restWaits {
-		return [...]*taskList{&c.rest, &c.quick}
+// order is that of the lines in which the next pass is looked for: that of the
+// lines, but nothing waits for ever.
+func (c *crew) order() [lines]int {
+	switch {
+	case c.turn && c.overdue(rest) && c.overdue(toLoad):
+		return [...]int{rest, toLoad, quick}
+	case c.turn && c.overdue(rest):
+		return [...]int{rest, quick, toLoad}
+	case c.turn && c.overdue(toLoad):
+		return [...]int{toLoad, quick, rest}
 	}
-	return [...]*taskList{&c.quick, &c.rest}
+	return [...]int{quick, toLoad, rest}
 }
 
-// keepsPlace reports whether the rest, of which some wait, have all the workers of
-// a crew that they may have: one is kept for quick passes while there are any.
-// Workers that are still being started are none; where a start takes long, the
-// rest have the only one in their turn.
-func (p *Pool) keepsPlace(c *crew) bool {
-	if time.Since(c.lastQuick) >= quickRecently {
+// overdue reports whether the first of a line has waited for restWaits.
+func (c *crew) overdue(line int) bool {
+	l := &c.lines[line]
+	return l.len > 0 && time.Since(l.head.queued) > restWaits
+}
+
+// keepsPlace reports whether a line, in which some wait, has all the workers of a
+// crew that it may have: one is kept for quick passes while there are any. Workers
+// that are still being started are none; where a start takes long, the others have
+// the only one in their turn.
+func (p *Pool) keepsPlace(c *crew, line int) bool {
+	if line == quick || time.Since(c.lastQuick) >= quickRecently {
 		return false
 	}
 	have := p.places(c)
 	if c == &p.main && !p.opt.Own && c.live() < have {
 		have = c.live()
 		if have == 1 && p.starting > 0 {
-			return time.Since(c.rest.head.queued) < restWaits
+			return !c.overdue(line)
 		}
 	}
-	return c.busyRest > 0 && c.busyRest >= have-1
+	return c.busyOther > 0 && c.busyOther >= have-1
 }
 
 func (c *crew) live() int { return c.busy + len(c.idle) }

@@ -272,6 +272,7 @@ func (p *Pool) deliver(w *worker, f flight, a answer) {
 	case f.preload && a.refused != "":
 		t.loadErrs = runtime.Errors{t.scriptError(runtime.InternalError, "", "load again: "+a.refused, "")}
 	case f.preload:
+		t.script.loading = w.patience.spent(time.Since(w.headSince))
 		w.forget = append(w.forget, w.modules.add(t.script.bundle)...)
 	case a.manifest != nil:
 		t.manifest = a.manifest

@@ -81,7 +81,9 @@ func New(o Options) (*Pool, error) {
 		drained: make(chan struct{}),
 	}
 	for _, c := range [...]*crew{&p.main, &p.slow} {
-		c.quick.lanes, c.rest.lanes = map[string]int{}, map[string]int{}
+		for i := range c.lines {
+			c.lines[i].lanes = map[string]int{}
+		}
 	}
 	p.stall = stopped(p.onStall)
 	p.shrink = stopped(p.onShrink)

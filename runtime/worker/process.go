@@ -51,7 +51,7 @@ type worker struct {
 	// Guarded by Pool.mu.
 	state     state
 	crew      *crew  // while busy or idle
-	onRest    bool   // it is busy with a pass that is not known to be quick
+	onOther   bool   // it is busy with a pass of another line than quick
 	owner     string // the script it belongs to, if workers are not shared
 	slow      bool   // of low priority, for good
 	end       ending
@@ -255,11 +255,18 @@ func (p *Pool) backOff(err error) {
 }
 
 func (p *Pool) failWaiting(err error) {
-	for _, l := range [...]*taskList{&p.main.quick, &p.main.rest, &p.slow.quick, &p.slow.rest, &p.loads, &p.retries} {
+	fail := func(l *taskList) {
 		for t := l.pop(); t != nil; t = l.pop() {
 			t.fail(err)
 		}
 	}
+	for _, c := range [...]*crew{&p.main, &p.slow} {
+		for i := range c.lines {
+			fail(&c.lines[i])
+		}
+	}
+	fail(&p.loads)
+	fail(&p.retries)
 }
 
 // setRestart sees to it that starting is tried again. p.mu is held.

@@ -121,3 +121,40 @@ func TestTheRestHaveTheirTurn(t *testing.T) {
 	}
 	<-ended
 }
+
+// What has to be loaded first, however quick its passes are, holds up nobody
+// whose script is there.
+func TestQuickPassesDoNotWaitForLoads(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 1, Burst: -1, Modules: 1})
+	var others [10]runtime.Digest
+	for i := range others {
+		others[i] = loadAs(t, p, fmt.Sprintf("other%d.test", i), "x")
+		wantReturn(t, p, others[i], "echo 1", "1")
+	}
+	good := loadAs(t, p, "good.test", "x")
+	for range 20 {
+		wantReturn(t, p, good, "echo 1", "1")
+		queued := time.Now()
+		waits := []func() (*runtime.Reply, error){p.Queue(t.Context(), call(good, long, "sleep 10ms"))}
+		for _, d := range others {
+			waits = append(waits, p.Queue(t.Context(), call(d, short, "stamp")))
+		}
+		waits = append(waits, p.Queue(t.Context(), call(good, short, "stamp")))
+		var at []int64
+		for _, wait := range waits {
+			r, err := wait()
+			if err != nil || r.Err != nil {
+				t.Fatal(r, err)
+			}
+			stamp, _ := r.Return.(int64)
+			at = append(at, stamp)
+		}
+		took := time.Since(queued)
+		for i, other := range at[1 : len(at)-1] {
+			if other < at[len(at)-1] && took < 40*time.Millisecond { // else it is the turn of what has waited for long
+				t.Fatalf("other %d was loaded and made before a pass whose script was there: %v", i, at)
+			}
+		}
+	}
+}

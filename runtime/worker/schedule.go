@@ -37,7 +37,7 @@ func (p *Pool) enqueue(t *task) {
 		}
 	}
 	p.lastRun = time.Now()
-	p.crewOf(t).put(t, p.lastRun)
+	p.put(p.crewOf(t), t, p.lastRun)
 }
 
 func (p *Pool) waiting() int {
@@ -84,25 +84,39 @@ func (p *Pool) hasPlace(c *crew) bool {
 // match takes the next task that a worker of c can begin now, and the worker.
 // Runs and loads take turns, and are taken in order from each list.
 func (p *Pool) match(c *crew) (*task, *worker) {
-	runs := c.lists()
-	lists := [...]*taskList{runs[0], runs[1], &p.loads}
-	switch {
-	case (c == &p.slow) != p.loadsGiveWay():
-		lists[2] = nil
-	case p.loadsNext:
-		lists = [...]*taskList{&p.loads, runs[0], runs[1]}
+	loads := (c == &p.slow) == p.loadsGiveWay()
+	if loads && p.loadsNext {
+		if t, w := p.matchLoad(c); t != nil {
+			return t, w
+		}
 	}
-	for _, l := range lists {
-		if l == nil || l.len == 0 || l == &c.rest && p.keepsPlace(c) {
+	for _, line := range c.order() {
+		if c.lines[line].len == 0 || p.keepsPlace(c, line) {
 			continue
 		}
-		if t, w := p.matchIn(c, l); t != nil {
-			l.remove(t)
-			p.loadsNext = !t.load
-			if !t.load {
-				w.onRest, c.restNext = l == &c.rest, l == &c.quick
-			}
+		if t, w := p.matchIn(c, line); t != nil {
+			c.lines[line].remove(t)
+			p.loadsNext = true
+			w.onOther, c.turn = line != quick, line == quick
 			return t, w
+		}
+	}
+	if loads && !p.loadsNext {
+		return p.matchLoad(c)
+	}
+	return nil, nil
+}
+
+// matchLoad takes the next load that a worker of c can begin now, and the worker.
+func (p *Pool) matchLoad(c *crew) (*task, *worker) {
+	for t, n := p.loads.head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
+		if w := p.workerFor(c, t); w != nil {
+			p.loads.remove(t)
+			p.loadsNext = false
+			return t, w
+		}
+		if !p.opt.Own {
+			break // no worker for one, none for any
 		}
 	}
 	return nil, nil
@@ -118,11 +132,11 @@ func (p *Pool) loadsGiveWay() bool {
 // matchIn looks for a task that can begin before those of its lane that come
 // after it. Others of the lane may still wait in a worker: then it has to wait
 // for them to begin.
-func (p *Pool) matchIn(c *crew, l *taskList) (*task, *worker) {
+func (p *Pool) matchIn(c *crew, line int) (*task, *worker) {
 	var passed lanes
-	for t, n := l.head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
+	for t, n := c.lines[line].head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
 		lane := t.lane()
-		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) || l == &c.rest && c.quick.has(lane) {
+		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) || c.earlier(line, lane) {
 			continue
 		}
 		if w := p.workerFor(c, t); w != nil {
@@ -154,8 +168,8 @@ func (p *Pool) assign(c *crew, w *worker, t *task) batch {
 	w.state, w.forget, w.crew = busy, nil, c
 	w.unwritten.Add(1)
 	c.busy++
-	if w.onRest {
-		c.busyRest++
+	if w.onOther {
+		c.busyOther++
 	}
 	if p.opt.Own {
 		w.owner = t.owner()
@@ -206,7 +220,7 @@ func (p *Pool) loadAhead(w *worker, b *batch) {
 // wait than the other workers are going to take.
 func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 	head := b.tasks[0]
-	share := min(c.quick.len/max(1, p.places(c)), p.opt.Ahead-1)
+	share := min(c.lines[quick].len/max(1, p.places(c)), p.opt.Ahead-1)
 	if share <= 0 {
 		return
 	}
@@ -217,7 +231,7 @@ func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 	var passed, taken lanes
 	taken.add(head.lane())
 	scanned := 0
-	for t := c.quick.head; t != nil && share > 0 && scanned < scanAhead; scanned++ {
+	for t := c.lines[quick].head; t != nil && share > 0 && scanned < scanAhead; scanned++ {
 		next := t.next
 		lane, usual := t.lane(), t.usual()
 		switch {
@@ -230,7 +244,7 @@ func (p *Pool) runAhead(c *crew, w *worker, b *batch) {
 		default:
 			size, total, share = size+len(t.frame), total+usual, share-1
 			taken.add(lane)
-			c.quick.remove(t)
+			c.lines[quick].remove(t)
 			b.tasks = append(b.tasks, t)
 			w.launchFlight(t, false, true)
 			p.stats.Ahead++

@@ -16,9 +16,14 @@ type script struct {
 	// usually is how long passes of each function take, and how much of a
 	// processor's time they use. Pool.mu guards it.
 	usually map[int]usual
-	// good counts the passes since the last breach. Pool.mu guards it.
-	good int
+	// loading is the processor time that the latest load took which a pass had to
+	// wait for; good counts the passes since the last breach. Pool.mu guards both.
+	loading time.Duration
+	good    int
 }
+
+// trusted reports whether passes have gone well for long.
+func (s *script) trusted() bool { return s.good >= trustedAfter }
 
 type usual struct{ took, used time.Duration }
 

@@ -92,7 +92,7 @@ func (p *Pool) requeue(t *task) {
 	case t.load:
 		p.loads.pushFront(t)
 	default:
-		p.crewOf(t).quick.pushFront(t) // it was before all others of its lane
+		p.crewOf(t).lines[quick].pushFront(t) // it was before all others of its lane
 	}
 }
 
