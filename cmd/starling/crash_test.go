@@ -295,17 +295,10 @@ var givenPorts sync.Map
 
 // send posts a signed body and returns the status; 0 if no answer came.
 func send(client *http.Client, addr, path, contentType string, body []byte) (int, []byte) {
-	ts := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(signingSecret))
-	mac.Write([]byte("v0:" + ts + ":"))
-	mac.Write(body)
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+path, bytes.NewReader(body))
+	req, err := signed(addr, path, contentType, body)
 	if err != nil {
 		return 0, nil
 	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("X-Slack-Request-Timestamp", ts)
-	req.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
 	res, err := client.Do(req)
 	if err != nil {
 		return 0, nil
@@ -316,6 +309,22 @@ func send(client *http.Client, addr, path, contentType string, body []byte) (int
 		return 0, nil
 	}
 	return res.StatusCode, b
+}
+
+// signed is the request with which Slack delivers a body.
+func signed(addr, path, contentType string, body []byte) (*http.Request, error) {
+	ts := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(signingSecret))
+	mac.Write([]byte("v0:" + ts + ":"))
+	mac.Write(body)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+addr+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("X-Slack-Request-Timestamp", ts)
+	req.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
+	return req, nil
 }
 
 func messageEvent(n int, text string) []byte {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -277,10 +279,9 @@ func elsewhere(event []byte) []byte {
 	return bytes.Replace(event, []byte(`"channel":"C`), []byte(`"channel":"CX`), 1)
 }
 
-// launch sends the attack's event, with a number of its own.
-func (a attack) launch(c *child, id int) int {
-	status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(id, fmt.Sprintf("attack %d", a.n))))
-	return status
+// event is what sets the attack off, with a number of its own.
+func (a attack) event(id int) []byte {
+	return elsewhere(messageEvent(id, fmt.Sprintf("attack %d", a.n)))
 }
 
 // report is what the server knows of an event's only run.
@@ -325,10 +326,9 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	calm := flow(c, slack, lost, firstGood)
 	time.Sleep(10 * time.Second)
 	calm.end(t, "alone")
-	c.burst(t, flow(c, slack, lost, firstGood+50_000), "harmless events", func(n int) int {
+	c.burst(t, flow(c, slack, lost, firstGood+50_000), "harmless events", func(n int) []byte {
 		n += firstHarmless
-		status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", elsewhere(messageEvent(n, fmt.Sprintf("job %d", n))))
-		return status
+		return elsewhere(messageEvent(n, fmt.Sprintf("job %d", n)))
 	}).end(t, "until these have ended")
 
 	attacks, loads := dropCorpus(t, rules)
@@ -358,7 +358,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 			time.Sleep(time.Since(began) + afterwards)
 			began = time.Now()
 		}
-		if status := a.launch(c, firstAttack+a.n); status != http.StatusOK {
+		if status, _ := send(http.DefaultClient, c.listen, "/slack/events", "application/json", a.event(firstAttack+a.n)); status != http.StatusOK {
 			t.Errorf("attack %s: status %d", a.Name, status)
 			continue
 		}
@@ -382,7 +382,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	for round := range 2 {
 		first := firstAttack + 10_000*(round+1)
 		s = flow(c, slack, lost, firstGood+(3+round)*100_000)
-		c.burst(t, s, "attacks", func(n int) int { return attacks[n%len(attacks)].launch(c, first+n) })
+		c.burst(t, s, "attacks", func(n int) []byte { return attacks[n%len(attacks)].event(first + n) })
 		for n := range burst {
 			r := c.outcome(first + n)
 			slowest = max(slowest, r.Ms)
@@ -422,22 +422,47 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 // attack, or as many events that do no harm, to compare with.
 const burst = 400
 
-// burst launches so many events at once beside a stream of good ones, and says
-// how these fared in the five seconds from then on.
-func (c *child) burst(t *testing.T, s *stream, what string, launch func(n int) int) *stream {
+// burst sends so many events at once beside a stream of good ones, and says how
+// these fared in the five seconds from then on. Requests and connections are made
+// before: the machine is to be busy with answering them.
+func (c *child) burst(t *testing.T, s *stream, what string, event func(n int) []byte) *stream {
 	t.Helper()
-	var wg sync.WaitGroup
+	var conns [burst]net.Conn
+	var requests [burst]bytes.Buffer
 	for n := range burst {
-		wg.Go(func() {
-			if status := launch(n); status != http.StatusOK {
-				t.Errorf("%s, event %d: status %d", what, n, status)
-			}
-		})
+		req, err := signed(c.listen, "/slack/events", "application/json", event(n))
+		if err == nil {
+			err = req.Write(&requests[n])
+		}
+		if err == nil {
+			conns[n], err = net.Dial("tcp", c.listen)
+		}
+		if err != nil {
+			t.Fatalf("%s, event %d: %v", what, n, err)
+		}
+		defer conns[n].Close()
 	}
-	wg.Wait()
+	began := time.Now()
+	for n, conn := range conns {
+		if _, err := conn.Write(requests[n].Bytes()); err != nil {
+			t.Errorf("%s, event %d: %v", what, n, err)
+		}
+	}
+	for n, conn := range conns {
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%s, event %d: %v", what, n, err)
+			continue
+		}
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("%s, event %d: status %d", what, n, res.StatusCode)
+		}
+		_ = res.Body.Close()
+	}
+	acked := time.Since(began)
 	time.Sleep(5 * time.Second)
 	acks, ends := s.soFar(always)
-	t.Logf("while %d %s come at once, and five seconds more: acks %v; until the effect %v", burst, what, acks, ends)
+	t.Logf("while %d %s come at once, all acked within %v, and five seconds more: acks %v; until the effect %v", burst, what, acked.Round(time.Millisecond), acks, ends)
 	return s
 }
 
