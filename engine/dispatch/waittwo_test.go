@@ -29,7 +29,7 @@ func newPair(t *testing.T, rules string) *pair {
 	t.Helper()
 	url := queuetest.Server(t)
 	open := func() queue.Store {
-		s, err := queue.Open(t.Context(), queue.Options{URL: url, Shards: 8, MaxBytes: 64 << 20, Lease: 5 * time.Second})
+		s, err := queue.Open(t.Context(), queue.Options{URL: url, Shards: 2, MaxBytes: 64 << 20, Lease: 5 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +38,7 @@ func newPair(t *testing.T, rules string) *pair {
 	p := &pair{w: newWorldOn(t, open(), map[string]string{"a.star": rules})}
 	var mu sync.Mutex
 	owner := map[string]int{}
+	var seen [2]bool
 	for i := range p.servers {
 		p.came[i], p.let[i], p.wrote[i] = make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		var before, behind sync.Once
@@ -60,6 +61,10 @@ func newPair(t *testing.T, rules string) *pair {
 		note := func(e *event.Event) {
 			mu.Lock()
 			defer mu.Unlock()
+			if !seen[i] { // it has just got its shard of the two, maybe from the other
+				seen[i] = true
+				clear(owner)
+			}
 			owner[e.Channel] = i
 		}
 		p.servers[i].tamper.Store(&note)
