@@ -288,7 +288,8 @@ func (a attack) event(id int) []byte {
 type report struct {
 	Outcome string         `json:"outcome"`
 	Error   *runtime.Error `json:"error"`
-	Ms      float64        `json:"dur_ms"`
+	Ms      float64        `json:"dur_ms"`    // with waits for a worker
+	Script  float64        `json:"script_ms"` // in its pass, until that was stopped
 }
 
 // outcome waits for the end of an event's run.
@@ -348,7 +349,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	before := c.resources()
 
 	s = flow(c, slack, lost, firstGood+200_000)
-	var slowest float64
+	var slowest, longest float64
 	limits := map[string]int{}
 	var attacked []stretch
 	began := time.Now()
@@ -363,9 +364,10 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 			continue
 		}
 		r := c.outcome(firstAttack + a.n)
-		if r.Ms > slowest {
-			slowest = r.Ms
-			t.Logf("slowest so far: %s %s took %.0f ms", a.Language, a.Name, r.Ms)
+		longest = max(longest, r.Ms)
+		if r.Script > slowest {
+			slowest = r.Script
+			t.Logf("slowest so far: %s %s took %.0f ms, and its run %.0f", a.Language, a.Name, r.Script, r.Ms)
 		}
 		limits[ending(r)]++
 	}
@@ -376,7 +378,7 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 	s.end(t, fmt.Sprintf("%d attacks, one by one, with pauses", len(attacks)))
 	t.Logf("in the pauses: acks %v; until the effect %v", acksAlone, endsAlone)
 	t.Logf("beside the attacks: acks %v; until the effect %v", acks, ends)
-	t.Logf("ended as %v; the longest took %.0f ms; acks p99 %.1f times of those in the pauses", limits, slowest, float64(acks.own[2])/float64(acksAlone.own[2]))
+	t.Logf("ended as %v; the longest pass took %.0f ms, the longest run, with its script loaded again and waits, %.0f ms; acks p99 %.1f times of those in the pauses", limits, slowest, longest, float64(acks.own[2])/float64(acksAlone.own[2]))
 	after := c.resources()
 
 	for round := range 2 {
@@ -385,11 +387,11 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 		c.burst(t, s, "attacks", func(n int) []byte { return attacks[n%len(attacks)].event(first + n) })
 		for n := range burst {
 			r := c.outcome(first + n)
-			slowest = max(slowest, r.Ms)
+			slowest, longest = max(slowest, r.Script), max(longest, r.Ms)
 		}
 		s.end(t, fmt.Sprintf("beside %d attacks, all at once, until the last has ended", burst))
 	}
-	t.Logf("longest run with its wait for a worker: %.0f ms", slowest)
+	t.Logf("of all, the longest pass took %.0f ms; the longest run, with its wait for a worker, %.0f ms", slowest, longest)
 
 	http.DefaultClient.CloseIdleConnections()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {

@@ -122,7 +122,7 @@ func (p *Past) Retry(step int, who string, now time.Time) (*wait.Row, error) {
 	if step == 1 {
 		b.now = now
 	}
-	b.spent, b.passes, b.steps, b.logs = 0, 0, 0, 0
+	b.spent, b.script, b.passes, b.steps, b.logs = 0, 0, 0, 0, 0
 	b.entries = []queue.Entry{appendOpen([]openRun{open})}
 	for i := range p.steps[:step-1] {
 		b.entries = append(b.entries, stepEntries(0, i+1, &p.steps[i])...)

@@ -15,9 +15,11 @@ import (
 // and time lines are read from it.
 type base struct {
 	event []byte // encoded
-	// now is the clock that the run sees, spent how long it was under way.
+	// now is the clock that the run sees, spent how long it was under way, script
+	// how much of that the script took.
 	now    time.Time
 	spent  time.Duration
+	script time.Duration
 	passes int
 	steps  uint64
 	// logs is how many lines the script gave: a replay gives them again.
@@ -53,7 +55,7 @@ func (b *base) encode() []byte {
 	for _, en := range b.entries {
 		out = runtime.AppendString(append(out, en.Type), en.Body)
 	}
-	return out
+	return binary.AppendVarint(out, int64(b.script))
 }
 
 func decodeBase(text []byte) (*base, error) {
@@ -70,6 +72,9 @@ func decodeBase(text []byte) (*base, error) {
 	}
 	for n := d.Count(); n > 0 && d.Err() == nil; n-- {
 		b.entries = append(b.entries, queue.Entry{Type: d.Byte(), Body: d.Bytes()})
+	}
+	if d.Len() > 0 { // else it is from before this was kept
+		b.script = time.Duration(d.Varint())
 	}
 	if err := d.Finish(); err != nil {
 		return nil, fmt.Errorf("decode parked run: %w", err)

@@ -219,7 +219,7 @@ func (r *run) goOnFrom(rec *record, b *base) {
 	if !b.alone {
 		c.Input = event.AppendInput(make([]byte, 0, len(b.event)+64), b.event, r.Match)
 	}
-	r.spent, r.passes, r.steps = b.spent, b.passes, b.steps
+	r.spent, r.script, r.passes, r.steps = b.spent, b.script, b.passes, b.steps
 	if n := rec.Notes[0]; n != nil {
 		r.notes = *n
 	}

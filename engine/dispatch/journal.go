@@ -80,6 +80,7 @@ type ended struct {
 	Steps   uint64
 	Passes  int
 	Took    time.Duration
+	Script  time.Duration // of Took, in passes of the script
 	At      time.Time
 }
 
@@ -221,7 +222,7 @@ func endEntry(run int, end ended) queue.Entry {
 	case end.Why != "":
 		v = end.Why
 	}
-	return queue.Entry{Type: entryEnd, Body: runtime.Encode(b, v)}
+	return queue.Entry{Type: entryEnd, Body: binary.AppendVarint(runtime.Encode(b, v), int64(end.Script))}
 }
 
 func newRecord() *record {
@@ -300,6 +301,9 @@ func (rec *record) apply(en queue.Entry) error {
 			end.Why = v
 		case *runtime.Dict:
 			end.Error = dictError(v)
+		}
+		if d.Len() > 0 { // else it is from before this was kept
+			end.Script = time.Duration(d.Varint())
 		}
 		rec.Ends[run] = end
 	case entryWait:

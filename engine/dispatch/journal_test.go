@@ -34,7 +34,7 @@ func journal() []queue.Entry {
 		resultEntry(0, ef, ef.Hash(), false, at, runtime.NewDict("ok", true), ""),
 		resultEntry(1, ef, ef.Hash(), true, at, nil, "refused"),
 		appendOpen([]openRun{told}),
-		endEntry(0, ended{Outcome: Failed, Error: fail, Steps: 7, Passes: 2, Took: time.Second, At: at}),
+		endEntry(0, ended{Outcome: Failed, Error: fail, Steps: 7, Passes: 2, Took: time.Second, Script: time.Millisecond, At: at}),
 		intentEntry(2, last, last.Hash(), at),
 		{Type: entryAttempt},
 		{Type: entryAttempt},
@@ -65,7 +65,7 @@ func TestTheJournalTellsWhatWasWritten(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	end := rec.Ends[0]
-	if end.Outcome != Failed || end.Steps != 7 || end.Passes != 2 || end.Took != time.Second || end.Error.Status != 400 || end.Error.Stack[0].Pos.Line != 9 {
+	if end.Outcome != Failed || end.Steps != 7 || end.Passes != 2 || end.Took != time.Second || end.Script != time.Millisecond || end.Error.Status != 400 || end.Error.Stack[0].Pos.Line != 9 {
 		t.Errorf("got %+v, %+v", end, end.Error)
 	}
 	// A store that refused something is given it again: what is there twice counts once.

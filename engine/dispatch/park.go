@@ -192,7 +192,7 @@ func (r *run) base(steps []step, end *ended) *base {
 	open := r.openRun
 	open.After = -1 // that was decided
 	b := &base{
-		event: r.a.body(), now: r.call.Now, spent: r.underWay(), passes: r.passes, steps: r.steps, logs: r.call.SkipLogs,
+		event: r.a.body(), now: r.call.Now, spent: r.underWay(), passes: r.passes, steps: r.steps, script: r.script, logs: r.call.SkipLogs,
 		extra: r.call.Extra, alone: r.call.Input == nil,
 	}
 	b.entries = append(b.entries, appendOpen([]openRun{open}))

@@ -39,12 +39,15 @@ type RunReport struct {
 	Outcome Outcome        `json:"outcome"`
 	Error   *runtime.Error `json:"error,omitempty"`
 	// Reason is why the run was skipped: its rule is switched off.
-	Reason  string         `json:"reason,omitempty"`
-	Steps   uint64         `json:"steps"`
-	Passes  int            `json:"passes"`
-	Ms      float64        `json:"dur_ms"`
-	Effects []EffectReport `json:"effects,omitempty"`
-	Ended   *time.Time     `json:"ended,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Steps  uint64 `json:"steps"`
+	Passes int    `json:"passes"`
+	// Ms is how long the run was under way, ScriptMs how much of it the script's own
+	// passes took: the rest it waited for a worker, its effects and the store.
+	Ms       float64        `json:"dur_ms"`
+	ScriptMs float64        `json:"script_ms"`
+	Effects  []EffectReport `json:"effects,omitempty"`
+	Ended    *time.Time     `json:"ended,omitempty"`
 	// Wait is what a run waits for. Old tells that its script has changed
 	// since: InForce is the version that new events meet, empty if none.
 	Wait    *timeline.Wait `json:"wait,omitempty"`
@@ -108,7 +111,7 @@ func (rec *record) report(i int) RunReport {
 	end, over := rec.Ends[i]
 	run := RunReport{
 		ID: open.ID, Rule: open.Rule, Script: open.Script, Version: open.Digest.String(), Outcome: end.Outcome, Error: end.Error, Reason: end.Why,
-		Steps: end.Steps, Passes: end.Passes, Ms: timeline.Millis(end.Took),
+		Steps: end.Steps, Passes: end.Passes, Ms: timeline.Millis(end.Took), ScriptMs: timeline.Millis(end.Script),
 	}
 	switch {
 	case !over:

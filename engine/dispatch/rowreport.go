@@ -49,7 +49,7 @@ func ReportRow(row *wait.Row, since []queue.Entry, detail bool) (EventReport, *e
 	}
 	run = rec.report(0)
 	if run.Passes == 0 {
-		run.Passes, run.Steps, run.Ms = b.passes, b.steps, timeline.Millis(b.spent)
+		run.Passes, run.Steps, run.Ms, run.ScriptMs = b.passes, b.steps, timeline.Millis(b.spent), timeline.Millis(b.script)
 	}
 	run.finishRow(row)
 	if detail {

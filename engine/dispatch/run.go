@@ -52,6 +52,7 @@ type run struct {
 	started  time.Time
 	passes   int
 	steps    uint64
+	script   time.Duration // that its passes took
 	trace    RunTrace
 	notes    notes
 	// What it did, for its row; the row that it goes on from, which is nil if it
@@ -204,7 +205,7 @@ func (r *run) work() {
 }
 
 func (r *run) measured(end ended) ended {
-	end.At, end.Steps, end.Passes, end.Took = r.d.Now(), r.steps, r.passes, r.underWay()
+	end.At, end.Steps, end.Passes, end.Took, end.Script = r.d.Now(), r.steps, r.passes, r.underWay(), r.script
 	return end
 }
 
@@ -402,6 +403,7 @@ func (r *run) pass(ctx context.Context) (*runtime.Reply, error) {
 		case err == nil:
 			r.passes++
 			r.steps += reply.Steps
+			r.script += reply.Took
 			r.notes.pass(r.passes, began, len(r.call.Results), reply)
 			r.call.SkipLogs += len(reply.Logs)
 			for _, l := range reply.Logs {

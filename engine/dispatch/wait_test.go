@@ -14,6 +14,7 @@ import (
 	"github.com/starling-rules/starling/engine/event"
 	"github.com/starling-rules/starling/engine/queue"
 	"github.com/starling-rules/starling/engine/wait"
+	"github.com/starling-rules/starling/runtime"
 )
 
 const approval = `
@@ -71,6 +72,47 @@ func TestARunWaitsThroughARestart(t *testing.T) {
 }
 
 // A run goes on with the version that it began with, whatever became of its file.
+// timed is a pool in which each pass takes a millisecond.
+type timed struct{ *runtime.Local }
+
+func (t timed) Queue(ctx context.Context, call *runtime.Call) func() (*runtime.Reply, error) {
+	wait := t.Local.Queue(ctx, call)
+	return func() (*runtime.Reply, error) {
+		reply, err := wait()
+		if err == nil {
+			reply.Took = time.Millisecond
+		}
+		return reply, err
+	}
+}
+
+func (t timed) Run(ctx context.Context, call *runtime.Call) (*runtime.Reply, error) {
+	return t.Queue(ctx, call)()
+}
+
+func TestTheTimeOfTheScriptIsKeptWhileItsRunWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"a.star": approval})
+	inTime := func(o *dispatch.Options) { o.Pool = timed{o.Pool.(*runtime.Local)} }
+	first := w.start(inTime)
+	first.say("1", "go")
+	asked := w.waiting("probe.ask")
+	w.settled()
+	first.end()
+	second := w.start(inTime)
+	second.click("c1", "U2", "yes", asked)
+	rep, _ := dispatch.ReportRow(w.ended(asked.Run), nil, false)
+	if run := rep.Runs[0]; run.Passes < 2 || run.ScriptMs != float64(run.Passes) {
+		t.Errorf("%d passes of a millisecond took %v ms", run.Passes, run.ScriptMs)
+	}
+	second.say("2", "go")
+	w.waiting("probe.ask")
+	w.settled()
+	if run := w.report("2").Runs[0]; run.ScriptMs != float64(run.Passes) || run.Passes == 0 {
+		t.Errorf("of a run that waits: %d passes of a millisecond took %v ms", run.Passes, run.ScriptMs)
+	}
+}
+
 func TestAWaitingRunKeepsItsVersion(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *world){

@@ -86,7 +86,7 @@ func (p *runPrinter) run(run *dispatch.RunReport) {
 	}
 	p.fact("version", version)
 	if run.Passes > 0 {
-		p.fact("work", fmt.Sprintf("%d steps in %s, %s", run.Steps, count(run.Passes, "pass", "passes"), millis(run.Ms)))
+		p.fact("work", fmt.Sprintf("%d steps in %s, %s, of which the script took %s", run.Steps, count(run.Passes, "pass", "passes"), millis(run.Ms), millis(run.ScriptMs)))
 	}
 	if run.Wait != nil {
 		p.waits(run)
