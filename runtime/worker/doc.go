@@ -26,7 +26,7 @@
 //
 // Passes of one lane start in the order of the calls. Those of functions whose
 // passes have been quick so far go before others, and one worker is kept for
-// them. A pass that holds its worker for more than 10 ms while others wait has
+// them, unless their script has to be loaded first. A pass that holds its worker for more than 10 ms while others wait has
 // another worker stand in for it, so that a few long passes do not hold up the rest.
 //
 // The limits of a worker (address space, no core, no files, no privileges, no
