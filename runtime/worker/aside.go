@@ -115,9 +115,9 @@ func (p *Pool) lookLater(d time.Duration) {
 }
 
 // mayStandBack reports whether a worker stands back from the beginning of a
-// pass: others are wanted that are known to be quick, and this one is not. One
-// that loads a script does not: that is done at low priority anyway while events
-// come in.
+// pass: others are wanted that are known to be quick, and this one is not, or has
+// to wait for its script anyhow. One that only loads a script does not: that is
+// done at low priority while events come in.
 func (c *crew) mayStandBack(w *worker) bool {
 	return w.onOther && time.Since(c.lastQuick) < quickRecently && !w.flights[0].t.load
 }

@@ -105,8 +105,8 @@ func (c *crew) free(w *worker) {
 	}
 }
 
-// order is that of the lines in which the next pass is looked for: that of the
-// lines, but nothing waits for ever.
+// order is that in which the next pass is looked for in the lines: theirs, but
+// nothing waits for ever.
 func (c *crew) order() [lines]int {
 	switch {
 	case c.turn && c.overdue(rest) && c.overdue(toLoad):

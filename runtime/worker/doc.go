@@ -26,8 +26,9 @@
 //
 // Passes of one lane start in the order of the calls. Those of functions whose
 // passes have been quick so far go before others, and one worker is kept for
-// them, unless their script has to be loaded first. A pass that holds its worker for more than 10 ms while others wait has
-// another worker stand in for it, so that a few long passes do not hold up the rest.
+// them, unless their script has to be loaded first. A pass that holds its worker
+// for more than 10 ms while others wait has another worker stand in for it, so that
+// a few long passes do not hold up the rest.
 //
 // The limits of a worker (address space, no core, no files, no privileges, no
 // tracing) need Linux. On other systems the package works, kills at the
