@@ -86,10 +86,10 @@ func (p *Pool) loadedIn(c *crew, d runtime.Digest) bool {
 	return false
 }
 
-// earlier reports whether a line before the one given has passes of a lane.
-func (c *crew) earlier(line int, lane string) bool {
-	for i := range line {
-		if c.lines[i].has(lane) {
+// inAny reports whether some lines have passes of a lane.
+func inAny(lines []taskList, lane string) bool {
+	for i := range lines {
+		if lines[i].has(lane) {
 			return true
 		}
 	}

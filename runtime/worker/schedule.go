@@ -94,7 +94,7 @@ func (p *Pool) match(c *crew) (*task, *worker) {
 		if c.lines[line].len == 0 || p.keepsPlace(c, line) {
 			continue
 		}
-		if t, w := p.matchIn(c, line); t != nil {
+		if t, w := p.matchIn(c, &c.lines[line], c.lines[:line]); t != nil {
 			c.lines[line].remove(t)
 			p.loadsNext = true
 			w.onOther, c.turn = line != quick, line == quick
@@ -109,17 +109,12 @@ func (p *Pool) match(c *crew) (*task, *worker) {
 
 // matchLoad takes the next load that a worker of c can begin now, and the worker.
 func (p *Pool) matchLoad(c *crew) (*task, *worker) {
-	for t, n := p.loads.head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
-		if w := p.workerFor(c, t); w != nil {
-			p.loads.remove(t)
-			p.loadsNext = false
-			return t, w
-		}
-		if !p.opt.Own {
-			break // no worker for one, none for any
-		}
+	t, w := p.matchIn(c, &p.loads, nil)
+	if t != nil {
+		p.loads.remove(t)
+		p.loadsNext = false
 	}
-	return nil, nil
+	return t, w
 }
 
 // loadsGiveWay reports whether scripts are loaded at low priority, by workers of
@@ -130,13 +125,13 @@ func (p *Pool) loadsGiveWay() bool {
 }
 
 // matchIn looks for a task that can begin before those of its lane that come
-// after it. Others of the lane may still wait in a worker: then it has to wait
-// for them to begin.
-func (p *Pool) matchIn(c *crew, line int) (*task, *worker) {
+// after it. Others of the lane may still wait in a worker, or in a line before:
+// then it has to wait for them to begin.
+func (p *Pool) matchIn(c *crew, l *taskList, before []taskList) (*task, *worker) {
 	var passed lanes
-	for t, n := c.lines[line].head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
+	for t, n := l.head, 0; t != nil && n < scanAhead; t, n = t.next, n+1 {
 		lane := t.lane()
-		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) || c.earlier(line, lane) {
+		if lane != "" && p.lanes[lane] > 0 || passed.has(lane) || inAny(before, lane) {
 			continue
 		}
 		if w := p.workerFor(c, t); w != nil {
