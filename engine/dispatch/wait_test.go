@@ -71,7 +71,6 @@ func TestARunWaitsThroughARestart(t *testing.T) {
 	same(t, "effects", w.far.keys(), []string{"before", "deploy?", "event by U2: yes", "answer"})
 }
 
-// A run goes on with the version that it began with, whatever became of its file.
 // timed is a pool in which each pass takes a millisecond.
 type timed struct{ *runtime.Local }
 
@@ -113,6 +112,7 @@ func TestTheTimeOfTheScriptIsKeptWhileItsRunWaits(t *testing.T) {
 	}
 }
 
+// A run goes on with the version that it began with, whatever became of its file.
 func TestAWaitingRunKeepsItsVersion(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *world){

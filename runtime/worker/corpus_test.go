@@ -106,8 +106,8 @@ func runCorpus(t *testing.T, p *worker.Pool, deadline time.Duration, memory int6
 		limits[cmp.Or(r.limit, "ok")]++
 		runs = append(runs, r)
 		switch {
-		case r.took > deadline+stoppedAtLast && !busyMachine():
-			t.Errorf("%s (%s): stopped after %v (%s)", s.Name, s.Language, r.took, r.limit)
+		case r.all > deadline+stoppedAtLast && !busyMachine():
+			t.Errorf("%s (%s): stopped after %v (%s)", s.Name, s.Language, r.all, r.limit)
 		case e != nil && e.Kind == runtime.InternalError && guarded:
 			t.Errorf("%s (%s): %v", s.Name, s.Language, e)
 		}
