@@ -132,13 +132,8 @@ type FileTrouble struct {
 }
 
 // Status tells how the server is.
-func (e *Engine) Status(ctx context.Context) (*Status, error) {
-	op := e.Operator()
-	q, err := op.Queue(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	rep := e.Report()
+func (e *Engine) Status() *Status {
+	q, rep := e.Operator().queue(), e.Report()
 	s := &Status{
 		Version: e.o.Version, Started: e.born, Rules: rep.Rules, Off: len(e.SwitchedOff()),
 		Pending: q.Pending, OldestAge: q.OldestAge, Dead: q.Dead, Health: q.Health, Revision: e.revision(), Files: []FileTrouble{},
@@ -156,7 +151,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		}
 		s.Files = append(s.Files, t)
 	}
-	return s, nil
+	return s
 }
 
 // Reloaded is what a reload came to.
@@ -180,7 +175,7 @@ func (e *Engine) reloadAll(ctx context.Context) (*Reloaded, error) {
 func (e *Engine) operations() admin.Operations {
 	ops := OperatorOperations(e.Operator)
 	ops.Logger = e.log
-	ops.Status = func(ctx context.Context) (any, error) { return e.Status(ctx) }
+	ops.Status = func(context.Context) (any, error) { return e.Status(), nil }
 	ops.Reload = func(ctx context.Context) (any, error) { return e.reloadAll(ctx) }
 	ops.TestWebhook = func(ctx context.Context, method, path, body string) (any, error) {
 		return e.TestWebhook(ctx, HookRequest{Method: method, Path: path, Body: body})

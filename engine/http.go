@@ -70,8 +70,8 @@ func (e *Engine) mount() {
 	e.admin.Handle(http.MethodPost, "/queue/drop/{id}", func(ctx context.Context, r *ingress.AdminRequest) ingress.AdminResponse {
 		return reply(done, op.Drop(ctx, r.Params["id"]))
 	})
-	e.admin.Handle(http.MethodGet, "/status", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
-		return reply(e.Status(ctx))
+	e.admin.Handle(http.MethodGet, "/status", func(context.Context, *ingress.AdminRequest) ingress.AdminResponse {
+		return ingress.JSON(http.StatusOK, e.Status())
 	})
 	e.admin.Handle(http.MethodGet, "/rules", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
 		list, err := op.Rules(ctx)

@@ -98,6 +98,17 @@ type QueueReport struct {
 
 // Queue reports the queue and up to limit unsettled events, oldest first.
 func (o *Operator) Queue(ctx context.Context, limit int) (QueueReport, error) {
+	rep := o.queue()
+	infos, err := o.Store.Pending(ctx, limit)
+	if err != nil {
+		return rep, fmt.Errorf("list queue: %w", err)
+	}
+	rep.Events, err = o.reports(infos)
+	return rep, err
+}
+
+// queue reports the queue without its events, which would have to be read.
+func (o *Operator) queue() QueueReport {
 	s := o.Store.Stats()
 	rep := QueueReport{Pending: s.Pending, Dead: s.Dead, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Health: "ok"}
 	if !s.Oldest.IsZero() {
@@ -106,12 +117,7 @@ func (o *Operator) Queue(ctx context.Context, limit int) (QueueReport, error) {
 	if err := o.Store.Health(); err != nil {
 		rep.Health = err.Error()
 	}
-	infos, err := o.Store.Pending(ctx, limit)
-	if err != nil {
-		return rep, fmt.Errorf("list queue: %w", err)
-	}
-	rep.Events, err = o.reports(infos)
-	return rep, err
+	return rep
 }
 
 // Dead lists the dead letters, newest first, at most limit.
