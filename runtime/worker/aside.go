@@ -16,7 +16,7 @@ const (
 
 // asides tells whether those who stand back are left enough. They all are
 // looked at together: what one of them lacks because others of them have it is
-// no reason to be among the others, where it would not have more. And whoever
+// no reason to be among the others, unless it has next to nothing. And whoever
 // does not stand back any more does so again after a while: as soon as some are
 // among the others, the rest have nothing. Pool.mu guards it.
 type asides struct {
@@ -141,6 +141,14 @@ func (w *worker) amongOthers() {
 	}
 }
 
+// leftOut reports whether a worker was left too little of a processor since its
+// pass began, whatever others have who stand back. A slow script has to put up
+// with that.
+func (w *worker) leftOut(began, now time.Time) bool {
+	d := now.Sub(began)
+	return d >= asideAlone && !w.slow && !w.patience.worked(d/asideLeast)
+}
+
 // onLong has workers whose pass is long stand back, where that may be asked for
 // and leaves them enough, or gives them long slices.
 func (p *Pool) onLong() {
@@ -156,6 +164,9 @@ func (p *Pool) onLong() {
 		}
 		busyOnes = true
 		switch at, began := w.current(); {
+		case w.leftOut(began, now):
+			p.asides.reckon(w)
+			w.amongOthers()
 		case w.stance == aside:
 			if places > 0 && now.Sub(w.aside) >= asideAtMost {
 				places--

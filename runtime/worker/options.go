@@ -136,6 +136,11 @@ const (
 	asideAtMost = 50 * time.Millisecond
 	asideShare  = 2
 	asideNot    = 8 * asideAtMost
+	// One of them that has not had a quarter of a processor in the first asideAlone
+	// of its pass, or since, is among the others until it has: it may be the only
+	// one on a processor that is never free.
+	asideAlone = 100 * time.Millisecond
+	asideLeast = 4
 	// shrinkAfter is how long a stand-in is kept without work.
 	shrinkAfter = time.Second
 	// readyWithin is how long a worker may take from its start until it is

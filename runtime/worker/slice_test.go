@@ -75,6 +75,37 @@ func TestWhoIsLeftNothingStandsBackNoMore(t *testing.T) {
 	wg.Wait()
 }
 
+// So does one that is left nothing while another one that stands back has enough.
+func TestWhoAloneIsLeftNothingStandsBackNoMore(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, worker.Options{Workers: 2, Burst: -1, Limits: runtime.Limits{Deadline: time.Minute}})
+	d := load(t, p, "x")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	begin := func(cmd string) {
+		wg.Go(func() {
+			_, _ = p.Run(ctx, &runtime.Call{Script: d, Func: 7, When: -1, Input: []byte(cmd), RunID: cmd})
+		})
+	}
+	begin("spin")
+	eventually(t, "a long pass", func() bool { return p.Stats().Busy == 1 })
+	pid := int(run(t, p, d, "pid").Return.(int64)) // of the other one
+	usual, err := unix.SchedGetAttr(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if usual.Runtime == 0 {
+		t.Skip("this kernel has one length of slice for everybody")
+	}
+	begin("tire 20ms")
+	eventually(t, "long slices", func() bool {
+		now, err := unix.SchedGetAttr(pid, 0)
+		return err == nil && now.Policy == unix.SCHED_NORMAL && now.Runtime > usual.Runtime
+	})
+	cancel()
+	wg.Wait()
+}
+
 // Whoever had a long pass is among the others again when it is known to be quick,
 // and until then stands back from the beginning.
 func TestUsualSlicesAfterALongPass(t *testing.T) {
