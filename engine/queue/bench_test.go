@@ -127,6 +127,34 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkRecent lists the latest of many events: it has the lock of the store
+// as long as it looks for them.
+func BenchmarkRecent(b *testing.B) {
+	s := queue.NewMemory(queue.MemoryOptions{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	const events = 100_000
+	go func() {
+		done <- s.Consume(ctx, events, func(d queue.Delivery) { d.Settle(queue.Entry{Type: 1, Body: body[:100]}) })
+	}()
+	b.Cleanup(func() { cancel(); <-done })
+	for i := range events {
+		if err := s.Put(ctx, queue.Record{ID: fmt.Sprint("Ev", i), Key: fmt.Sprint("T1/C", i%97), Body: body}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Flush(ctx); err != nil {
+		b.Fatal(err)
+	}
+	measure(b, func() {
+		for range b.N {
+			if infos, err := s.Recent(ctx, 50); err != nil || len(infos) != 50 {
+				b.Fatalf("%d %v", len(infos), err)
+			}
+		}
+	})
+}
+
 func BenchmarkStateUpdate(b *testing.B) {
 	s := benchStore(b, queue.Options{})
 	i := 0

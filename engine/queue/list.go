@@ -26,6 +26,7 @@ func (c *core) Pending(ctx context.Context, limit int) ([]EventInfo, error) {
 
 // Recent implements Store.
 func (c *core) Recent(ctx context.Context, limit int) ([]EventInfo, error) {
+	limit = listed(limit)
 	c.mu.Lock()
 	var es []*event
 	for _, sh := range c.shards {
@@ -34,19 +35,44 @@ func (c *core) Recent(ctx context.Context, limit int) ([]EventInfo, error) {
 				es = append(es, e)
 			}
 		}
-		es = append(es, sh.settled.all()...)
+		es = append(es, latest(sh.settled.all(), limit)...)
 	}
 	sortByAge(es)
 	slices.Reverse(es)
 	return c.infos(ctx, es, limit)
 }
 
+// latest cuts settled events, which are in the order of their ends, to those
+// among which the limit stored last are, and few others: everybody waits for the
+// lock meanwhile. Nothing ends before it was stored, so there is none before the
+// first that ended after as many were stored. Twice the limit is looked at for
+// that, because some may be old that have waited for long.
+func latest(es []*event, limit int) []*event {
+	from := max(0, len(es)-2*limit)
+	if from == 0 {
+		return es
+	}
+	stored := make([]int64, 0, 2*limit)
+	for _, e := range es[from:] {
+		stored = append(stored, e.stored)
+	}
+	slices.Sort(stored)
+	for least := stored[limit]; from > 0 && es[from-1].settled >= least; from-- {
+	}
+	return es[from:]
+}
+
+// listed is how many events a limit stands for.
+func listed(limit int) int {
+	if limit < 1 {
+		return listDefault
+	}
+	return limit
+}
+
 // infos describes the first limit events. Called with mu held, which it gives up.
 func (c *core) infos(ctx context.Context, es []*event, limit int) ([]EventInfo, error) {
-	if limit < 1 {
-		limit = listDefault
-	}
-	es = es[:min(limit, len(es))]
+	es = es[:min(listed(limit), len(es))]
 	infos := make([]EventInfo, len(es))
 	for i, e := range es {
 		infos[i] = e.info()

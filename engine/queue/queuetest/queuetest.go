@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		{"at most so many deliveries are out", testMaxUnsettled},
 		{"a dead event is kept, retried, dropped", testDead},
 		{"events can be looked at", testLooking},
+		{"the latest are those stored last", testLatest},
 		{"what is too large is refused", testTooLarge},
 		{"sources are kept by name", testSources},
 		{"answers arrive", testAnswers},
@@ -527,6 +528,44 @@ func testLooking(t *testing.T, s queue.Store, _ func() queue.Store) {
 	}
 	if st := s.Stats(); st.Pending != 4 || st.Oldest.IsZero() || st.Entries != 2 {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// However late an event ends, it is listed by when it was stored.
+func testLatest(t *testing.T, s queue.Store, _ func() queue.Store) {
+	const old, quick = 5, 7 // so many, the former end last
+	c := consume(t, s, 100)
+	var ds []queue.Delivery
+	take := func() {
+		put(t, s, fmt.Sprint("e", len(ds)))
+		ds = append(ds, c.next())
+	}
+	end := func(i int) {
+		ds[i].Settle(entry(i))
+		if err := s.Flush(bg()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range old {
+		take()
+	}
+	for i := old; i < old+quick; i++ {
+		take()
+		end(i)
+	}
+	for i := range old {
+		end(i)
+	}
+	for limit := 1; limit <= len(ds)+1; limit++ {
+		got, err := s.Recent(bg(), limit)
+		if err != nil || len(got) != min(limit, len(ds)) {
+			t.Fatalf("%d latest: %d %v", limit, len(got), err)
+		}
+		for i, info := range got {
+			if want := fmt.Sprint("e", len(ds)-1-i); info.ID != want {
+				t.Errorf("of the %d latest, number %d is %s, want %s", limit, i+1, info.ID, want)
+			}
+		}
 	}
 }
 
