@@ -407,11 +407,17 @@ func TestHostileRulesBesideGoodOnes(t *testing.T) {
 
 	for round := range 2 {
 		first := firstAttack + 10_000*(round+1)
-		s = flow(c, slack, lost, firstGood+(3+round)*100_000)
+		s = flow(c, slack, lost, firstGood+(3+2*round)*100_000)
+		time.Sleep(10 * time.Second)
+		acksAlone, _ := s.soFar(always) // in the same minute: see above
+		s.end(t, fmt.Sprintf("before round %d", round+1))
+		s = flow(c, slack, lost, firstGood+(4+2*round)*100_000)
 		began := time.Now()
 		c.burst(t, s, "attacks", func(n int) []byte { return attacks[n%len(attacks)].event(first + n) })
 		c.settled(time.Now())
-		s.end(t, fmt.Sprintf("beside %d attacks, all at once, until the last has ended, %.0f s", burst, time.Since(began).Seconds()))
+		acks, _ := s.soFar(always)
+		s.end(t, fmt.Sprintf("round %d, beside %d attacks, all at once, until the last has ended, %.0f s", round+1, burst, time.Since(began).Seconds()))
+		t.Logf("acks p99 %.1f times of those before the round", float64(acks.own[2])/float64(acksAlone.own[2]))
 		for n := range burst {
 			note(attacks[n%len(attacks)], c.outcome(first+n))
 		}
