@@ -45,6 +45,10 @@ type Admin struct {
 	*listener
 	o      AdminOptions
 	router *router.Router
+	// base is the context of requests: fasthttp's own must not be used after the
+	// request, and what is derived from it may look at it once more.
+	base   context.Context
+	cancel context.CancelFunc
 }
 
 // AdminRequest is a request to a mounted handler; it owns its memory.
@@ -69,7 +73,7 @@ type AdminResponse struct {
 	Stream func(w io.Writer) error
 }
 
-// AdminHandler answers one request. ctx ends when the server has shut down.
+// AdminHandler answers one request. ctx ends when the server shuts down.
 type AdminHandler func(ctx context.Context, r *AdminRequest) AdminResponse
 
 // JSON makes a response of any value that encoding/json takes.
@@ -105,6 +109,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		return nil, err
 	}
 	a := &Admin{o: o, router: newRouter()}
+	a.base, a.cancel = context.WithCancel(context.Background())
 	healthRoutes(a.router, a.ready, o.Detail, o.Now)
 	if o.Metrics != nil {
 		h := promhttp.HandlerFor(o.Metrics.Registry, promhttp.HandlerOpts{})
@@ -125,7 +130,7 @@ func (a *Admin) Handle(method, path string, h AdminHandler) {
 			say(ctx, fasthttp.StatusForbidden, why)
 			return
 		}
-		r := h(ctx, adminRequest(ctx))
+		r := h(a.base, adminRequest(ctx))
 		if r.Status != 0 {
 			ctx.Response.SetStatusCode(r.Status)
 		}
@@ -220,7 +225,13 @@ func (a *Admin) ready() error {
 func (a *Admin) Addr() net.Addr { return a.ln.Addr() }
 
 // Run serves until ctx ends. It can be called once.
-func (a *Admin) Run(ctx context.Context) error { return a.run(ctx, a.o.Grace) }
+func (a *Admin) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, a.cancel)()
+	return a.run(ctx, a.o.Grace)
+}
 
 // Shutdown stops listening and waits for requests in flight, until ctx ends.
-func (a *Admin) Shutdown(ctx context.Context) error { return a.shutdown(ctx) }
+func (a *Admin) Shutdown(ctx context.Context) error {
+	a.cancel()
+	return a.shutdown(ctx)
+}

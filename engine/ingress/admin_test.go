@@ -105,3 +105,44 @@ func TestAdminHandlersRefuseOtherSites(t *testing.T) {
 		}
 	}
 }
+
+// What a handler has begun may outlive its request, and the server.
+func TestAdminHandlersHaveAContextThatEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	a, err := ingress.NewAdmin(ingress.AdminOptions{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan context.Context, 1)
+	a.Handle("GET", "/begin", func(ctx context.Context, _ *ingress.AdminRequest) ingress.AdminResponse {
+		began <- ctx
+		return ingress.AdminResponse{}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	c := dial(t, a.Addr())
+	c.send([]byte("GET /begin HTTP/1.1\r\nHost: localhost:1\r\n\r\n"))
+	if r := c.receive("GET"); r.status != 200 {
+		t.Fatalf("%+v", r)
+	}
+	of := <-began
+	if of.Err() != nil {
+		t.Errorf("the context of a request has ended with it: %v", of.Err())
+	}
+	ended := make(chan struct{})
+	go func() {
+		for of.Err() == nil {
+			select {
+			case <-of.Done():
+			default:
+			}
+		}
+		close(ended)
+	}()
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	<-ended
+}
